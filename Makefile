@@ -1,0 +1,81 @@
+# make demo   installs into .venv and runs the main job on real data
+# make test   installs what the tests need and runs them
+# make check  lint and types        make lock  compiles requirements/*.in anew
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Python 3.11 runs on any glibc from 2.28 on; the wheels for 3.12 and 3.13 need glibc 2.39.
+NEW_GLIBC := $(shell ldd --version 2>/dev/null | head -n 1 | awk '{split($$NF, v, "."); print (v[1] * 1000 + v[2] >= 2039) ? "yes" : ""}')
+FITTING := python3.11 $(if $(NEW_GLIBC),python3.12 python3.13)
+PYTHON ?= $(shell for p in python3 $(FITTING) $(HOME)/.pyenv/versions/3.11.*/bin/python; do \
+	tag=$$($$p -c 'import sys, venv, ensurepip; print("python%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue; \
+	case " $(FITTING) " in *" $$tag "*) command -v $$p; break;; esac; done)
+LOCK = requirements/py$(shell $(PYTHON) -c 'import sys; print("%d%d" % sys.version_info[:2])').txt
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+# Byte code is written once, here: every process that imports TensorFlow starts twice as fast for it.
+INSTALL = env -u PYTHONDONTWRITEBYTECODE $(BIN)/uv pip install --quiet --no-deps --compile-bytecode --python $(BIN)/python
+
+.PHONY: help python install install-dev demo test test-slow check lint types format lock clean
+
+help:
+	@sed -n 's/^# //p' Makefile | head -n 4
+
+python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "Convoy needs Python 3.11$(if $(NEW_GLIBC), (or 3.12, 3.13)) with venv; found: $$(python3 --version 2>&1)."; \
+		echo "Install it (Debian: apt-get install python3.11-venv; elsewhere pyenv install 3.11), or name it: make demo PYTHON=/path/to/python3.11"; \
+		exit 2; fi
+
+$(BIN)/uv: | python
+	@echo "Convoy: making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(VENV)/.runtime: $(BIN)/uv requirements/py311.txt requirements/py312.txt requirements/py313.txt setup.py
+	@echo "Convoy: installing the locked packages (once, about 3.5 GB; a minute or two)"
+	@$(INSTALL) -r $(LOCK)
+	@$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
+	@$(INSTALL) -r requirements/dev.txt
+	@touch $@
+
+install: $(VENV)/.runtime
+
+install-dev: $(VENV)/.dev
+
+demo: install
+	@$(BIN)/python -m pipeline.demo
+
+test: install-dev
+	@$(BIN)/python -m pytest
+
+test-slow: install-dev
+	@$(BIN)/python -m pytest -m slow
+
+check: lint types
+
+lint: install-dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: install-dev
+	@$(BIN)/mypy
+
+format: install-dev
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+COMPILE = $(BIN)/uv pip compile --quiet --upgrade --no-header --no-annotate
+lock: $(BIN)/uv
+	@$(COMPILE) requirements/runtime.in --override requirements/overrides.txt --python-version 3.11 --python-platform x86_64-manylinux_2_28 -o requirements/py311.txt
+	@for minor in 12 13; do $(COMPILE) requirements/runtime.in --python-version 3.$$minor --python-platform x86_64-manylinux_2_39 -o requirements/py3$$minor.txt; done
+	@$(COMPILE) requirements/dev.in -c requirements/py311.txt --python-version 3.11 --python-platform x86_64-manylinux_2_28 -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) workspace build dist *.egg-info
