@@ -1,0 +1,22 @@
+"""Convoy's networks: what can be trained, and how.
+
+Importing this package is cheap: Keras is loaded when a network is first created.
+"""
+
+from models.catalog import UnknownArchitectureError, names, variant
+from models.recipes import Recipe
+from models.registry import create, describe, recipe
+from models.row import Form, Paper, Variant
+
+__all__ = [
+    "Form",
+    "Paper",
+    "Recipe",
+    "UnknownArchitectureError",
+    "Variant",
+    "create",
+    "describe",
+    "names",
+    "recipe",
+    "variant",
+]

@@ -1,0 +1,130 @@
+"""Makes what the catalog declares: networks, their recipes, their descriptions. Keras is imported on first use."""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from models.catalog import variant
+from models.recipes import Recipe, received
+from models.row import Form, Variant
+
+if TYPE_CHECKING:
+    import keras
+
+
+def create(
+    name: str, *, input_shape: Sequence[int], num_classes: int, form: str = "paper", **overrides: object
+) -> "keras.Model":
+    """Builds a network with fresh weights.
+
+    Args:
+        name: A row of the catalog.
+        input_shape: Height, width and channels of the images.
+        num_classes: Number of classes.
+        form: `paper`, the network as published, or `small`, its form for small images.
+        **overrides: Values for what the row calls `tunable`.
+
+    Returns:
+        A functional model that takes normalised float32 images [N, H, W, C] and returns float32 logits [N, classes].
+
+    Raises:
+        UnknownArchitectureError: If no row has that name.
+        ValueError: If the form, the shape, the classes or an override do not fit; the sentence says what would.
+    """
+    row = variant(name)
+    chosen = _form(row, form)
+    shape = _checked_shape(row, form, input_shape)
+    _require_positive("num_classes", num_classes)
+    options = _options(row, chosen, overrides)
+
+    import keras
+
+    inputs = keras.Input(shape, name="images")
+    images = inputs
+    if min(shape[:2]) < chosen.min_side:
+        images = keras.layers.Resizing(chosen.resize_to, chosen.resize_to, name="resize")(images)
+    logits = import_module(f"models.{row.family}").build(images, num_classes, **options)
+    return keras.Model(inputs, logits, name=name)
+
+
+def describe(
+    name: str,
+    *,
+    input_shape: Sequence[int] | None = None,
+    num_classes: int | None = None,
+    form: str = "paper",
+    **overrides: object,
+) -> dict[str, object]:
+    """Builds a network and returns its facts, ready for JSON; shape and classes are the native ones unless given.
+
+    Raises:
+        UnknownArchitectureError: If no row has that name.
+        ValueError: As `create` does.
+    """
+    row = variant(name)
+    shape = _form(row, form).input_shape if input_shape is None else input_shape
+    classes = row.classes if num_classes is None else num_classes
+    model = create(name, input_shape=shape, num_classes=classes, form=form, **overrides)
+    from models.macs import count_macs, count_params
+
+    return {
+        "name": name,
+        "family": row.family,
+        "variant": row.description,
+        "input_shape": list(shape),
+        "classes": classes,
+        "params": count_params(model.weights),
+        "trainable_params": count_params(model.trainable_weights),
+        "macs": count_macs(model),
+        "paper": str(row.paper),
+    }
+
+
+def recipe(name: str, form: str = "paper", **overrides: object) -> Recipe:
+    """Returns how to train a network in one of its forms, with some fields changed.
+
+    Raises:
+        UnknownArchitectureError: If no row has that name.
+        ValueError: On an unknown form or field, or a value out of range.
+    """
+    row = variant(name)
+    _form(row, form)
+    return row.recipes[form].replace(**overrides)
+
+
+def _form(row: Variant, form: str) -> Form:
+    if form not in row.forms:
+        raise ValueError(f"`form` must be one of {', '.join(row.forms)}. {received(str(form), row.forms)}")
+    return row.forms[form]
+
+
+def _checked_shape(row: Variant, form: str, input_shape: Sequence[int]) -> tuple[int, int, int]:
+    shape = tuple(input_shape)
+    if len(shape) != 3 or not all(_is_positive(size) for size in shape):
+        raise ValueError(f"`input_shape` must be height, width and channels, all positive. Received: {shape}.")
+    height, width, channels = shape
+    chosen, side = row.forms[form], min(height, width)
+    if not chosen.accepts(side):
+        fitting = [f"form={key!r} {other.rule()}" for key, other in row.forms.items() if other.accepts(side)]
+        raise ValueError(
+            f"`input_shape` must be at least {chosen.min_side} pixels a side for {row.name} in its {form!r} form. "
+            f"Received: {height}x{width}x{channels}. " + "; ".join(fitting or ["Use larger images"]) + "."
+        )
+    return height, width, channels
+
+
+def _options(row: Variant, form: Form, overrides: Mapping[str, object]) -> dict[str, object]:
+    for key in overrides:
+        if key not in row.tunable:
+            known = ", ".join(row.tunable) or "no option at all"
+            raise ValueError(f"An option of {row.name} must be one of: {known}. {received(key, row.tunable)}")
+    return {**row.options, **row.tunable, **form.options, **overrides}
+
+
+def _require_positive(name: str, value: object) -> None:
+    if not _is_positive(value):
+        raise ValueError(f"`{name}` must be a positive integer. Received: {value!r}.")
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
