@@ -1,0 +1,1 @@
+"""Who answers: the model repository, the gRPC client, and the embedded model server."""
