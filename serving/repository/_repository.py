@@ -4,7 +4,7 @@ import contextlib
 import errno
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +64,6 @@ class Repository:
         label: str | None = None,
         keep_versions: int = 3,
         sha256: str | None = None,
-        ready: Callable[[], None] | None = None,
     ) -> Published:
         """Copies a SavedModel into the repository under a version number, and prunes old versions.
 
@@ -75,12 +74,10 @@ class Repository:
             model: The model's name.
             version: A positive number.
             source_dir: The SavedModel to copy.
-            label: Points here at the end, e.g. `stable` or `canary`.
+            label: Points here at the end, e.g. `stable` or `canary`. A running server refuses a label that moves to a
+                version that it has not loaded yet: there, publish without one and call `serving.labels.move`.
             keep_versions: How many of the newest to keep, beside this one and those that a label points to.
             sha256: The identity that the source must have.
-            ready: Called once the version stands and is listed, before the label moves. TensorFlow Serving refuses the
-                whole of a `models.config` whose label moves to a version that is not yet available, so a label that a
-                running server knows may move only after that server has loaded the version: wait for it here.
 
         Raises:
             ManifestError: The source is no SavedModel, or holds what a manifest cannot list.
@@ -101,8 +98,6 @@ class Repository:
             changed = self._place(Path(source_dir), self.path(model, version), text, announced=sha256 is not None)
             self._config().write()
         if label is not None:
-            if ready is not None:
-                ready()
             self.set_label(model, label, version)
         self._prune(model, keep_versions, spare={version})
         return Published(self.path(model, version), identity(text), changed)

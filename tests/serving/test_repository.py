@@ -256,30 +256,6 @@ def test_set_label_moves_and_removes(repository, saved_model):
     assert repository.labels("m") == {"stable": 2}
 
 
-def test_the_label_moves_only_after_the_server_is_ready(repository, saved_model):
-    repository.publish("m", 1, saved_model("1"), label="stable")
-    seen = []
-
-    def ready():
-        seen.append((repository.labels("m"), list(config_of(repository)[0].model_version_policy.specific.versions)))
-
-    repository.publish("m", 2, saved_model("2"), label="stable", ready=ready)
-    assert seen == [({"stable": 1}, [1, 2])]
-    assert repository.labels("m") == {"stable": 2}
-
-
-def test_a_server_that_never_gets_ready_keeps_the_old_label(repository, saved_model):
-    repository.publish("m", 1, saved_model("1"), label="stable")
-
-    def ready():
-        raise TimeoutError("version 2 did not load")
-
-    with pytest.raises(TimeoutError):
-        repository.publish("m", 2, saved_model("2"), label="stable", ready=ready, keep_versions=1)
-    assert repository.labels("m") == {"stable": 1}
-    assert repository.versions("m") == [1, 2]
-
-
 @pytest.mark.parametrize("name", ["", ".hidden", "a/b", "a:b", "../a", "a b", "models.config", "-a", "ä", "a\n"])
 def test_names_that_no_request_path_could_carry_are_refused(repository, saved_model, name):
     with pytest.raises(RepositoryError, match="`model` must be"):
