@@ -1,0 +1,83 @@
+import threading
+
+import numpy as np
+import pytest
+
+from serving import labels
+from serving.client import Client, ConvoyClientError, InvalidRequestError, LoadFailedError
+from serving.repository import VersionNotFoundError
+
+IMAGE = np.zeros([1, 8, 8, 1], np.uint8)
+
+
+@pytest.fixture
+def client(repository, brightness, serve):
+    """A client of a server that serves version 1 as stable."""
+    repository.publish("tiny", 1, brightness, label="stable")
+    with Client(f"127.0.0.1:{serve().port}") as client:
+        yield client
+
+
+def test_without_a_server_only_the_disk_is_told(repository, brightness):
+    repository.publish("tiny", 1, brightness)
+    labels.move(repository, "tiny", "stable", 1)
+    assert repository.labels("tiny") == {"stable": 1}
+
+
+def test_a_server_that_is_down_leaves_the_disk_told(repository, brightness):
+    repository.publish("tiny", 1, brightness)
+    with Client("127.0.0.1:1") as nobody:
+        labels.move(repository, "tiny", "stable", 1, client=nobody)
+    assert repository.labels("tiny") == {"stable": 1}
+
+
+def test_no_request_by_label_goes_unanswered_while_it_moves(repository, brightness, client):
+    versions, done = [], threading.Event()
+
+    def ask():
+        while not done.is_set():
+            try:
+                versions.append(client.predict("tiny", images=IMAGE, label="stable").version)
+            except ConvoyClientError as error:
+                versions.append(str(error))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        for version in (2, 3):
+            repository.publish("tiny", version, brightness)
+            labels.move(repository, "tiny", "stable", version, client=client, timeout=20)
+        labels.move(repository, "tiny", "stable", 2, client=client, timeout=20)
+    finally:
+        done.set()
+        asking.join()
+    assert set(versions) == {1, 2, 3}
+    assert client.predict("tiny", images=IMAGE, label="stable").version == 2
+    assert repository.labels("tiny") == {"stable": 2}
+
+
+def test_both_written_at_once_would_be_refused(repository, brightness, client):
+    # Why `move` takes its steps: what a server makes of a config that names a version and a label on it together.
+    repository.publish("tiny", 2, brightness, label="stable")
+    with pytest.raises(InvalidRequestError, match="Request to assign label to version 2 of model tiny"):
+        client.reload_config(repository.config_path)
+    assert [status.version for status in client.status("tiny")] == [1]
+
+
+def test_a_version_that_does_not_load_gets_no_label(repository, client, tmp_path):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "saved_model.pb").write_bytes(b"no graph")
+    repository.publish("tiny", 2, broken)
+    with pytest.raises(LoadFailedError):
+        labels.move(repository, "tiny", "stable", 2, client=client, timeout=20)
+    assert repository.labels("tiny") == {"stable": 1}
+    assert client.predict("tiny", images=IMAGE, label="stable").version == 1
+
+
+def test_a_label_on_no_version_is_refused(repository, client):
+    with pytest.raises(ConvoyClientError, match="version 2"):
+        labels.move(repository, "tiny", "stable", 2, client=client, timeout=0.2)
+    with pytest.raises(VersionNotFoundError):
+        labels.move(repository, "tiny", "stable", 2)
+    assert repository.labels("tiny") == {"stable": 1}
