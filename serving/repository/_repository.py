@@ -27,6 +27,7 @@ from serving.repository._manifest import identity, manifest, parse
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _NUMBER = re.compile(r"[1-9][0-9]{0,18}")
 _CONFIG = "models.config"
+_BLOCK = 4096
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -93,7 +94,7 @@ class Repository:
         if label is not None:
             _check_name("label", label)
         text = _source_manifest(Path(source_dir), sha256)
-        with self._locked(), self._room_for(Path(source_dir), model, version):
+        with self._locked(_files.size(Path(source_dir))):
             ModelsConfig.read(self.config_path)  # One that cannot be read stops us while nothing is changed.
             changed = self._place(Path(source_dir), self.path(model, version), text, announced=sha256 is not None)
             self._config().write()
@@ -204,19 +205,16 @@ class Repository:
             target.parent.mkdir()
             _files.sync(self.root)
         staging = _files.hidden(target)
-        try:
-            _files.copy(source, staging)
-            if manifest(staging) != text:
-                raise DigestMismatchError(
-                    f"`{source}` must not change while it is published. Received: other bytes. Retry."
-                )
-            # The manifest first: whoever sees the number finds it. Without its number, nobody looks at a manifest.
-            _files.write(_manifest_path(target), text)
-            if target.exists():
-                _files.move(target, _files.hidden(target, _files.TRASH))
-            _files.move(staging, target)
-        finally:
-            _files.remove(staging)
+        _files.copy(source, staging)
+        if manifest(staging) != text:
+            raise DigestMismatchError(
+                f"`{source}` must not change while it is published. Received: other bytes. Retry."
+            )
+        # The manifest first: whoever sees the number finds it. Without its number, nobody looks at a manifest.
+        _files.write(_manifest_path(target), text)
+        if target.exists():
+            _files.move(target, _files.hidden(target, _files.TRASH))
+        _files.move(staging, target)
 
     def _config(self) -> ModelsConfig:
         """Returns `models.config` brought in line with the versions on disk."""
@@ -226,7 +224,8 @@ class Repository:
         return config
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self, needed: int = _BLOCK) -> Iterator[None]:
+        """Holds the lock, and leaves nothing hidden behind; `needed`: how many bytes the caller is to write."""
         self.root.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire()
@@ -238,11 +237,16 @@ class Repository:
         try:
             self._sweep()
             yield
+        except BaseException as error:
+            self._sweep()
+            if isinstance(error, OSError) and error.errno in _NO_ROOM:
+                raise self._disk_full(needed, error) from error
+            raise
         finally:
             self._lock.release()
 
     def _sweep(self) -> None:
-        """Removes what dead publishers left behind; the caller holds the lock, so no other publisher is alive."""
+        """Removes what a failed or dead publisher left behind; the caller holds the lock, so no other is alive."""
         for pattern in (f"{_files.STAGING}*", f"*/{_files.STAGING}*", f"*/{_files.TRASH}*"):
             for leftover in self.root.glob(pattern):
                 _files.remove(leftover)
@@ -250,19 +254,12 @@ class Repository:
             if _NUMBER.fullmatch(path.stem) and not path.with_suffix("").exists():
                 path.unlink(missing_ok=True)
 
-    @contextlib.contextmanager
-    def _room_for(self, source: Path, model: str, version: int) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if error.errno not in _NO_ROOM:
-                raise
-            self._sweep()
-            raise DiskFullError(
-                f"`{self.root}` must have room for the {_files.size(source):,} bytes of `{model}` version {version}. "
-                f"Received: {shutil.disk_usage(self.root).free:,} bytes free ({error.strerror}). "
-                "Free some space, or keep fewer versions."
-            ) from error
+    def _disk_full(self, needed: int, error: OSError) -> DiskFullError:
+        free = shutil.disk_usage(self.root).free
+        return DiskFullError(
+            f"`{self.root}` must have room for {needed:,} bytes more. Received: {free:,} free ({error.strerror}). "
+            "Free some space, or keep fewer versions."
+        )
 
     def _check_version(self, model: str, version: int) -> None:
         _check_name("model", model)

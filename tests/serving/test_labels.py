@@ -1,5 +1,7 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import numpy as np
 import pytest
 
@@ -80,4 +82,33 @@ def test_a_label_on_no_version_is_refused(repository, client):
         labels.move(repository, "tiny", "stable", 2, client=client, timeout=0.2)
     with pytest.raises(VersionNotFoundError):
         labels.move(repository, "tiny", "stable", 2)
+    assert repository.labels("tiny") == {"stable": 1}
+
+
+def test_a_label_that_the_server_refuses_stays_where_it_was(repository, brightness):
+    from tensorflow_serving.apis import get_model_status_pb2, model_management_pb2, model_service_pb2_grpc
+
+    class Refusing(model_service_pb2_grpc.ModelServiceServicer):
+        """Loads whatever it is told of, and never moves `stable`."""
+
+        def GetModelStatus(self, request, context):  # noqa: N802
+            status = get_model_status_pb2.ModelVersionStatus(version=request.model_spec.version.value, state=30)
+            return get_model_status_pb2.GetModelStatusResponse(model_version_status=[status])
+
+        def HandleReloadConfigRequest(self, request, context):  # noqa: N802
+            if request.config.model_config_list.config[0].version_labels["stable"] != 1:
+                context.abort(grpc.StatusCode.FAILED_PRECONDITION, "not so")
+            return model_management_pb2.ReloadConfigResponse()
+
+    repository.publish("tiny", 1, brightness, label="stable")
+    repository.publish("tiny", 2, brightness)
+    server = grpc.server(ThreadPoolExecutor(1))
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(Refusing(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        with Client(f"127.0.0.1:{port}") as client, pytest.raises(InvalidRequestError, match="Received: not so"):
+            labels.move(repository, "tiny", "stable", 2, client=client, timeout=20)
+    finally:
+        server.stop(None).wait()
     assert repository.labels("tiny") == {"stable": 1}
