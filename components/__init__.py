@@ -1,0 +1,1 @@
+"""How each step works: TFX components and what they run."""

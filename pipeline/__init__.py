@@ -1,0 +1,1 @@
+"""When and where: config, graph, runner, leaderboard, command line."""

@@ -1,0 +1,1 @@
+"""Anomalous data stop the run."""

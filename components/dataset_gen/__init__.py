@@ -1,0 +1,1 @@
+"""A data set in: TFDS through Beam into checked examples."""

@@ -1,0 +1,67 @@
+"""Asks a model server the same questions through every signature, and measures how long one image takes."""
+
+import time
+from typing import Any
+
+import numpy as np
+
+from components import artifacts
+from components.infra_validator.requests import Question
+from serving.client import Client, ConvoyClientError
+
+TOLERANCE = 1e-5
+TIMED_REQUESTS = 50
+
+
+class ProbeError(RuntimeError):
+    """The server refused a request, in its own words."""
+
+
+def ask(target: str, model_name: str, questions: list[Question]) -> dict[str, Any]:
+    """Asks every question through all three signatures.
+
+    Returns:
+      `images`, `accuracy` over them, `max_difference` between the signatures' probabilities, and `latency_ms` (p50, p90,
+      p99 of single-image requests with encoded bytes).
+
+    Raises:
+      ProbeError: The server answered with an error.
+    """
+    try:
+        with Client(target) as client:
+            answers = _answers(client, model_name, questions)
+            latency = _latency(client, model_name, questions)
+    except ConvoyClientError as error:
+        raise ProbeError(str(error)) from error
+    default = answers[artifacts.SERVING_DEFAULT]
+    difference = max(float(np.abs(other - default).max()) for other in answers.values())
+    labels = np.array([question.label for question in questions])
+    return {
+        "images": len(questions),
+        "accuracy": float((default.argmax(axis=1) == labels).mean()),
+        "max_difference": difference,
+        "latency_ms": latency,
+    }
+
+
+def _answers(client: Client, model_name: str, questions: list[Question]) -> dict[str, np.ndarray]:
+    sent = {
+        artifacts.SERVING_DEFAULT: {"image_bytes": [question.encoded for question in questions]},
+        artifacts.PIXELS: {"images": np.stack([question.pixels for question in questions])},
+        artifacts.CLASSIFY: {"inputs": [question.example for question in questions]},
+    }
+    probabilities = {}
+    for signature, inputs in sent.items():
+        outputs = client.predict_raw(model_name, inputs, signature=signature)
+        probabilities[signature] = np.asarray(outputs["scores" if signature == artifacts.CLASSIFY else "probabilities"])
+    return probabilities
+
+
+def _latency(client: Client, model_name: str, questions: list[Question]) -> dict[str, float]:
+    took = []
+    for number in range(TIMED_REQUESTS):
+        encoded = questions[number % len(questions)].encoded
+        started = time.perf_counter()
+        client.predict_raw(model_name, {"image_bytes": [encoded]}, signature=artifacts.SERVING_DEFAULT)
+        took.append((time.perf_counter() - started) * 1000)
+    return {f"p{point}": float(np.percentile(took, point)) for point in (50, 90, 99)}

@@ -1,0 +1,69 @@
+"""Questions to a served model, made of real examples, and the warm-up file that TF Serving replays at load."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from components import artifacts, images
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """One image in the three forms that a client can send.
+
+    Attributes:
+      encoded: PNG or JPEG bytes, for `serving_default`.
+      pixels: uint8 [H, W, C], for `pixels`.
+      example: A serialized tf.Example, for `classify`.
+      label: The right class.
+    """
+
+    encoded: bytes
+    pixels: np.ndarray
+    example: bytes
+    label: int
+
+
+def read(split_uri: str, count: int) -> list[Question]:
+    """Reads the first examples of a split."""
+    files = sorted(str(path) for path in Path(split_uri).iterdir())
+    records = tf.data.TFRecordDataset(files, compression_type="GZIP").take(count)
+    return [_question(record) for record in records.as_numpy_iterator()]
+
+
+def _question(record: bytes) -> Question:
+    feature = tf.train.Example.FromString(record).features.feature
+    encoded = feature[artifacts.IMAGE].bytes_list.value[0]
+    height, width, channels = (
+        feature[key].int64_list.value[0] for key in (artifacts.HEIGHT, artifacts.WIDTH, artifacts.CHANNELS)
+    )
+    pixels = images.decode(tf.constant([encoded]), (height, width, channels))[0].numpy()
+    return Question(encoded, pixels, record, feature[artifacts.LABEL].int64_list.value[0])
+
+
+def write_warmup(servable: Path, model_name: str, questions: list[Question]) -> None:
+    """Writes `assets.extra/tf_serving_warmup_requests`: each signature once, with a real image."""
+    path = servable / "assets.extra" / artifacts.WARMUP_FILE
+    path.parent.mkdir(exist_ok=True)
+    first = questions[0]
+    inputs = {
+        (artifacts.SERVING_DEFAULT, "image_bytes"): np.array([first.encoded], dtype=object),
+        (artifacts.PIXELS, "images"): first.pixels[np.newaxis],
+        (artifacts.CLASSIFY, "inputs"): np.array([first.example], dtype=object),
+    }
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for (signature, name), value in inputs.items():
+            writer.write(_log(model_name, signature, name, value))
+
+
+def _log(model_name: str, signature: str, name: str, value: np.ndarray) -> bytes:
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    log = prediction_log_pb2.PredictionLog()
+    request = log.predict_log.request
+    request.model_spec.name = model_name
+    request.model_spec.signature_name = signature
+    request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    return log.SerializeToString()  # type: ignore[no-any-return]

@@ -1,0 +1,1 @@
+"""What is doubly blessed goes live: model repository, label and alias."""

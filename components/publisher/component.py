@@ -1,0 +1,74 @@
+"""Publisher: puts a registered model into the model repository, under its registered number."""
+
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import component_spec, standard_artifacts
+from tfx.types.channel import BaseChannel, Channel
+
+from components import artifacts
+from components.publisher import executor
+from components.source import source_digest
+
+
+class PublisherSpec(component_spec.ComponentSpec):
+    """Reads a registered model; writes a pushed model."""
+
+    PARAMETERS = {  # noqa: RUF012 -- TFX declares specs so
+        "repository": component_spec.ExecutionParameter(type=str),
+        "label": component_spec.ExecutionParameter(type=str),
+        "keep_versions": component_spec.ExecutionParameter(type=int),
+        "tracking_uri": component_spec.ExecutionParameter(type=str),
+        "damage": component_spec.ExecutionParameter(type=str),
+        artifacts.SOURCE_DIGEST: component_spec.ExecutionParameter(type=str),
+    }
+    INPUTS = {  # noqa: RUF012
+        "registered_model": component_spec.ChannelParameter(type=artifacts.RegisteredModel)
+    }
+    OUTPUTS = {  # noqa: RUF012
+        "pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel)
+    }
+
+
+class Publisher(base_component.BaseComponent):
+    """Publishes a doubly blessed version and moves label and alias to it.
+
+    TFX's Pusher copies file by file into the final folder, where a polling server can load half a model, and skips a folder
+    that exists. This one stages, verifies and renames; the version is the registered one, the bytes are MLflow's. Reads
+    `registered_model`. Writes `pushed_model` with `pushed`, `pushed_version`, `pushed_destination`, and `publication.json`.
+    Fails when the repository can't be written; nothing half-written is ever visible.
+    """
+
+    SPEC_CLASS = PublisherSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+
+    def __init__(
+        self,
+        *,
+        registered_model: BaseChannel,
+        repository: str,
+        label: str,
+        keep_versions: int,
+        tracking_uri: str,
+        damage: str,
+    ) -> None:
+        """Declares the component.
+
+        Args:
+          registered_model: The Registrar's.
+          repository: Root of the model repository.
+          label: `stable` or `canary`.
+          keep_versions: How many versions stay; a labelled one always does.
+          tracking_uri: MLflow's.
+          damage: What is wrong with the published versions at the moment, empty if nothing: part of the cache key, so that
+            a damaged repository is published again.
+        """
+        spec = PublisherSpec(
+            registered_model=registered_model,
+            repository=repository,
+            label=label,
+            keep_versions=keep_versions,
+            tracking_uri=tracking_uri,
+            damage=damage,
+            source_digest=source_digest("components.publisher", "serving.repository"),
+            pushed_model=Channel(type=standard_artifacts.PushedModel),
+        )
+        super().__init__(spec)

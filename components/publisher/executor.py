@@ -1,0 +1,63 @@
+"""The work of Publisher."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from tfx.dsl.components.base import base_executor
+from tfx.types import Artifact, artifact_utils
+
+from components import artifacts
+from components.registrar import registry
+from components.registrar.mlflow_model import SAVED_MODEL
+from serving import labels
+from serving.repository import Repository
+
+# The alias in MLflow that moves with each label of TF Serving.
+ALIASES = {"stable": "champion", "canary": "challenger"}
+
+
+class Executor(base_executor.BaseExecutor):
+    """Publishes one version, or says why not."""
+
+    def Do(  # noqa: N802 -- TFX's name
+        self,
+        input_dict: dict[str, list[Artifact]],
+        output_dict: dict[str, list[Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Publishes the model if it is doubly blessed, and writes what was done."""
+        registered = artifact_utils.get_single_instance(input_dict["registered_model"])
+        output = artifact_utils.get_single_instance(output_dict["pushed_model"])
+        facts = json.loads((Path(registered.uri) / artifacts.REGISTRATION_FILE).read_text(encoding="utf-8"))
+        publication = (
+            publish(facts, exec_properties) if facts["blessed"] and facts["infra_blessed"] else _withheld(facts)
+        )
+        output.set_int_custom_property(artifacts.PUSHED, int(publication["published"]))
+        output.set_string_custom_property(artifacts.PUSHED_VERSION, str(facts["version"]))
+        output.set_string_custom_property("model_name", facts["model_name"])
+        output.set_string_custom_property("sha256", facts["sha256"])
+        output.set_string_custom_property(artifacts.PUSHED_DESTINATION, publication.get("path", ""))
+        (Path(output.uri) / artifacts.PUBLICATION_FILE).write_text(json.dumps(publication, indent=2), encoding="utf-8")
+
+
+def publish(facts: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Publishes the bytes that MLflow holds, then moves the label, then the alias."""
+    name, version, label = facts["model_name"], facts["version"], settings["label"]
+    repository = Repository(Path(settings["repository"]))
+    with registry.connected(settings["tracking_uri"]) as client:
+        stored = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}")
+        published = repository.publish(
+            name, version, Path(stored) / SAVED_MODEL, keep_versions=settings["keep_versions"], sha256=facts["sha256"]
+        )
+        labels.move(repository, name, label, version)
+        client.set_registered_model_alias(name, ALIASES[label], str(version))
+    return {"published": True, "label": label, "path": str(published.path), "sha256": published.sha256}
+
+
+def _withheld(facts: dict[str, Any]) -> dict[str, Any]:
+    reasons = [] if facts["blessed"] else ["the evaluation did not bless it"]
+    if not facts["infra_blessed"]:
+        reasons.append(f"infra validation did not bless it: {facts['infra']['message']}")
+    return {"published": False, "reason": "; ".join(reasons)}

@@ -1,0 +1,1 @@
+"""Every trained model becomes a version in MLflow: one number, one hash."""

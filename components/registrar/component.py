@@ -1,0 +1,73 @@
+"""Registrar: makes a trained model a version in MLflow's registry."""
+
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import component_spec, standard_artifacts
+from tfx.types.channel import BaseChannel, Channel
+
+from components import artifacts
+from components.registrar import executor
+from components.source import source_digest
+
+
+class RegistrarSpec(component_spec.ComponentSpec):
+    """Reads a model and what was found out about it; writes a registered model."""
+
+    PARAMETERS = {  # noqa: RUF012 -- TFX declares specs so
+        "model_name": component_spec.ExecutionParameter(type=str),
+        "dataset": component_spec.ExecutionParameter(type=str),
+        "tracking_uri": component_spec.ExecutionParameter(type=str),
+        "artifact_location": component_spec.ExecutionParameter(type=str),
+        artifacts.SOURCE_DIGEST: component_spec.ExecutionParameter(type=str),
+    }
+    INPUTS = {  # noqa: RUF012
+        "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
+        "model_run": component_spec.ChannelParameter(type=standard_artifacts.ModelRun),
+        "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        "model_blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
+        "infra_blessing": component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing),
+    }
+    OUTPUTS = {  # noqa: RUF012
+        "registered_model": component_spec.ChannelParameter(type=artifacts.RegisteredModel)
+    }
+
+
+class Registrar(base_component.BaseComponent):
+    """Registers every trained model, blessed or not: the version's tags say which.
+
+    Reads the trained model's run, its evaluation, both blessings and the servable that infra validation tried. Writes
+    `registered_model` with name, version and SHA-256, and `registration.json`, all that is known of the version. What
+    MLflow stores is byte for byte what infra validation served. Running again after being killed finishes the same
+    version. Fails when MLflow can't be reached.
+    """
+
+    SPEC_CLASS = RegistrarSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+
+    def __init__(
+        self,
+        *,
+        model: BaseChannel,
+        model_run: BaseChannel,
+        evaluation: BaseChannel,
+        model_blessing: BaseChannel,
+        infra_blessing: BaseChannel,
+        model_name: str,
+        dataset: str,
+        tracking_uri: str,
+        artifact_location: str,
+    ) -> None:
+        """Declares the component; `dataset` names the MLflow experiment, `artifact_location` where it keeps files."""
+        spec = RegistrarSpec(
+            model=model,
+            model_run=model_run,
+            evaluation=evaluation,
+            model_blessing=model_blessing,
+            infra_blessing=infra_blessing,
+            model_name=model_name,
+            dataset=dataset,
+            tracking_uri=tracking_uri,
+            artifact_location=artifact_location,
+            source_digest=source_digest("components.registrar"),
+            registered_model=Channel(type=artifacts.RegisteredModel),
+        )
+        super().__init__(spec)

@@ -1,0 +1,184 @@
+"""MLflow: experiment, runs, the logged model and its registered version."""
+
+import contextlib
+import dataclasses
+import math
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import filelock
+import mlflow
+from mlflow.entities import Metric, Param
+from mlflow.exceptions import MlflowException
+
+from components.registrar.mlflow_model import SAVED_MODEL, write_mlmodel
+
+LOCK_TIMEOUT_S = 120.0
+PIPELINE_RUN = "convoy.pipeline_run"
+MODEL_URI = "convoy.model_uri"
+SHA256 = "sha256"
+
+
+class RegistryError(RuntimeError):
+    """MLflow couldn't be used; the sentence says why and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where MLflow is: its tracking URI, and where new experiments keep their files."""
+
+    tracking_uri: str
+    artifact_location: str
+
+
+def register(place: Place, facts: dict[str, Any], servable: Path) -> dict[str, Any]:
+    """Registers a servable; a version already registered for the same trained model is found again.
+
+    Returns:
+      `version`, `run_id`, `parent_run_id` and `model_id`.
+
+    Raises:
+      RegistryError: MLflow can't be reached, is locked, or its database is of another schema.
+    """
+    with connected(place.tracking_uri) as client:
+        experiment = _experiment(client, facts["dataset"], place.artifact_location)
+        parent = _run(client, experiment, PIPELINE_RUN, facts["pipeline_run"], name=facts["pipeline_run"])
+        child = _run(client, experiment, MODEL_URI, facts["model_uri"], name=_architecture(facts), parent=parent)
+        version = _version(client, facts) or _new_version(client, experiment, child, facts, servable)
+        client.set_terminated(child)
+        return {"version": int(version.version), "run_id": child, "parent_run_id": parent, "model_id": version.model_id}
+
+
+@contextlib.contextmanager
+def connected(tracking_uri: str) -> Iterator[mlflow.MlflowClient]:
+    """Opens MLflow; one writer at a time where it is an SQLite file.
+
+    Raises:
+      RegistryError: It can't be opened or written.
+    """
+    mlflow.set_tracking_uri(tracking_uri)
+    try:
+        with _one_writer(tracking_uri):
+            yield mlflow.MlflowClient()
+    except filelock.Timeout as error:
+        raise RegistryError(
+            f"A free MLflow database is required. Received: {tracking_uri}, locked for {LOCK_TIMEOUT_S:.0f} s; "
+            "end the other run, or wait for it."
+        ) from error
+    except MlflowException as error:
+        raise RegistryError(explain(tracking_uri, error)) from error
+
+
+def explain(tracking_uri: str, error: Exception) -> str:
+    """Says in one sentence why MLflow can't be used."""
+    text = " ".join(str(error).split())
+    if "out-of-date" in text or "Can't locate revision" in text or "schema" in text.lower():
+        return (
+            f"A database of this MLflow's schema (MLflow {mlflow.__version__}) is required. Received: {tracking_uri}, "
+            "of another version; use that MLflow, or run `mlflow db upgrade` on a copy of an older database."
+        )
+    if "database is locked" in text:
+        return f"A free MLflow database is required. Received: {tracking_uri}, locked by another program; end it."
+    return f"A reachable MLflow is required. Received: {tracking_uri}, which answered: {text[:300]}"
+
+
+def _one_writer(tracking_uri: str) -> contextlib.AbstractContextManager[Any]:
+    scheme, _, path = tracking_uri.partition(":///")
+    return filelock.FileLock(f"{path}.lock", timeout=LOCK_TIMEOUT_S) if scheme == "sqlite" else contextlib.nullcontext()
+
+
+def _experiment(client: mlflow.MlflowClient, name: str, artifact_location: str) -> str:
+    found = client.get_experiment_by_name(name)
+    return str(found.experiment_id if found else client.create_experiment(name, artifact_location=artifact_location))
+
+
+def _run(
+    client: mlflow.MlflowClient, experiment: str, tag: str, value: str, *, name: str, parent: str | None = None
+) -> str:
+    """Finds the run that carries a tag, or creates it: a killed registration goes on where it was."""
+    found = client.search_runs([experiment], f"tags.`{tag}` = '{value}'", max_results=1)
+    if found:
+        return str(found[0].info.run_id)
+    tags = {tag: value} | ({"mlflow.parentRunId": parent} if parent else {})
+    return str(client.create_run(experiment, run_name=name, tags=tags).info.run_id)
+
+
+def _version(client: mlflow.MlflowClient, facts: dict[str, Any]) -> Any:
+    """Finds the version of this very model, and brings its tags up to date."""
+    for version in client.search_model_versions(f"name = '{facts['model_name']}'"):
+        if version.tags.get(SHA256) == facts["sha256"] and version.tags.get(MODEL_URI) == facts["model_uri"]:
+            for key, value in _tags(facts).items():
+                client.set_model_version_tag(version.name, version.version, key, value)
+            return version
+    return None
+
+
+def _new_version(client: mlflow.MlflowClient, experiment: str, run: str, facts: dict[str, Any], servable: Path) -> Any:
+    params = _params(facts)
+    client.log_batch(run, params=[Param(key, value) for key, value in params.items()], metrics=_metrics(facts))
+    logged = client.create_logged_model(experiment, facts["model_name"], run, params=params, model_type="tensorflow")
+    with tempfile.TemporaryDirectory(prefix="convoy-mlmodel-") as scratch:
+        write_mlmodel(Path(scratch), servable, facts, run, logged.model_id)
+        client.log_model_artifacts(logged.model_id, scratch)
+    client.log_model_artifacts(logged.model_id, str(servable), artifact_path=SAVED_MODEL)
+    logged = client.finalize_logged_model(logged.model_id, "READY")
+    client.log_batch(run, metrics=_metrics(facts, logged.model_id))
+    with contextlib.suppress(MlflowException):  # It exists already, from the second version on.
+        client.create_registered_model(facts["model_name"], description=_description(facts))
+    return client.create_model_version(
+        facts["model_name"], logged.model_uri, run, tags=_tags(facts), model_id=logged.model_id
+    )
+
+
+def _architecture(facts: dict[str, Any]) -> str:
+    return str(facts["training"]["architecture"]["name"])
+
+
+def _description(facts: dict[str, Any]) -> str:
+    known = facts["training"]["architecture"]
+    return f"{known['variant']} on {facts['dataset']}. Paper: {known['paper']}"
+
+
+def _params(facts: dict[str, Any]) -> dict[str, str]:
+    known = facts["training"]["architecture"]
+    params = {"architecture": known["name"], "form": facts["training"]["form"], "dataset": facts["dataset"]}
+    return params | {f"recipe.{key}": str(value) for key, value in facts["training"]["recipe"].items()}
+
+
+def _tags(facts: dict[str, Any]) -> dict[str, str]:
+    keys = ("dataset", "blessed", "infra_blessed", "pipeline_run")
+    tags = {key: str(facts[key]).lower() if isinstance(facts[key], bool) else str(facts[key]) for key in keys}
+    return tags | {SHA256: facts["sha256"], MODEL_URI: facts["model_uri"]}
+
+
+def _metrics(facts: dict[str, Any], model_id: str | None = None) -> list[Metric]:
+    """Lists the metrics: the learning curves for the run, the final values for run and logged model."""
+    now = int(time.time() * 1000)
+    known = facts["training"]["architecture"]
+    final = {
+        **{f"eval/{name}": value for name, value in facts["evaluation"].items()},
+        "train/seconds": facts["training"]["train_seconds"],
+        "model/parameters": known["params"],
+        "model/macs": known["macs"],
+        "model/size_bytes": facts["size_bytes"],
+        **{f"serve/latency_ms_{point}": value for point, value in facts["infra"].get("latency_ms", {}).items()},
+    }
+    finite = {name: value for name, value in final.items() if math.isfinite(value)}
+    if model_id:
+        return [Metric(name, value, now, 0, model_id=model_id) for name, value in finite.items()]
+    curves = [
+        Metric(f"train/{name}", value, now, epoch)
+        for name, values in facts["training"]["history"].items()
+        for epoch, value in enumerate(values, start=1)
+    ]
+    return curves + [Metric(name, value, now, 0) for name, value in finite.items()]
+
+
+def find_run(client: mlflow.MlflowClient, experiment: str, tag: str, value: str) -> str | None:
+    """Finds the run of an experiment that carries a tag."""
+    found = client.get_experiment_by_name(experiment)
+    runs = client.search_runs([found.experiment_id], f"tags.`{tag}` = '{value}'", max_results=1) if found else []
+    return str(runs[0].info.run_id) if runs else None

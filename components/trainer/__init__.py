@@ -1,0 +1,1 @@
+"""Trains an architecture by its recipe and exports it."""

@@ -1,0 +1,58 @@
+"""A trained network into a SavedModel with the three signatures that clients rely on.
+
+| signature | input | output |
+|---|---|---|
+| `serving_default` | `image_bytes`: string [N], encoded image | `probabilities` [N, C], `class_id` [N], `class_name` [N] |
+| `pixels` | `images`: uint8 [N, H, W, C] | the same |
+| `classify` | `inputs`: string [N], serialized tf.Example | `classes` string [N, C], `scores` float32 [N, C] |
+"""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from components import artifacts, images
+from components.trainer.input_pipeline import PixelStatistics
+
+
+def pixel_model(network: keras.Model, statistics: PixelStatistics, image_shape: images.Shape) -> keras.Model:
+    """Puts normalisation in front of a network: uint8 pixels [N, H, W, C] in, float32 logits [N, C] out."""
+    pixels = keras.Input(image_shape, dtype="uint8", name="images")
+    normalise = keras.layers.Normalization(mean=statistics.mean, variance=statistics.variance, name="normalise")
+    return keras.Model(pixels, network(normalise(pixels)), name=network.name)
+
+
+def export(model: keras.Model, class_names: Sequence[str], image_shape: images.Shape, directory: str) -> None:
+    """Writes a SavedModel for inference.
+
+    Args:
+      model: From uint8 pixels to logits, in float32. Its weights go into the file once.
+      class_names: In the order of the logits.
+      image_shape: Height, width, channels.
+      directory: Where to; must not exist yet.
+    """
+    names = tf.constant(list(class_names))
+
+    def answer(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        probabilities = tf.nn.softmax(model(pixels, training=False))
+        class_id = tf.argmax(probabilities, axis=-1, output_type=tf.int64)
+        return {"probabilities": probabilities, "class_id": class_id, "class_name": tf.gather(names, class_id)}
+
+    def serving_default(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        return answer(images.decode(image_bytes, image_shape))
+
+    def classify(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        parsed = tf.io.parse_example(inputs, {artifacts.IMAGE: tf.io.FixedLenFeature([], tf.string)})
+        scores = serving_default(parsed[artifacts.IMAGE])["probabilities"]
+        return {"classes": tf.tile(names[tf.newaxis], [tf.shape(scores)[0], 1]), "scores": scores}
+
+    servable = tf.Module()
+    # Not the Keras model itself: its saver, like Keras' own ExportArchive, writes every weight twice.
+    servable.weights = [weight.value for weight in model.weights]
+    signatures = {
+        artifacts.SERVING_DEFAULT: tf.function(serving_default, [tf.TensorSpec([None], tf.string, "image_bytes")]),
+        artifacts.PIXELS: tf.function(answer, [tf.TensorSpec([None, *image_shape], tf.uint8, "images")]),
+        artifacts.CLASSIFY: tf.function(classify, [tf.TensorSpec([None], tf.string, "inputs")]),
+    }
+    tf.saved_model.save(servable, directory, signatures)

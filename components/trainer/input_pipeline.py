@@ -1,0 +1,61 @@
+"""Transformed examples into batches of pixels."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from components import artifacts, images
+
+
+@dataclasses.dataclass(frozen=True)
+class PixelStatistics:
+    """Per-channel mean and variance of the train split, in grey levels 0..255."""
+
+    mean: tuple[float, ...]
+    variance: tuple[float, ...]
+
+
+def batches(
+    patterns: Sequence[str], image_shape: images.Shape, batch_size: int, *, shuffle_seed: int | None = None
+) -> tf.data.Dataset:
+    """Reads transformed examples as batches of uint8 pixels [N, H, W, C] and int64 labels [N].
+
+    Images are decoded once and kept in memory; with `shuffle_seed` every epoch sees them in a new order.
+    """
+    rows = _parsed(patterns, image_shape[-1]).batch(1024)
+    decoded = rows.map(
+        lambda row: (images.decode(row[artifacts.IMAGE], image_shape), row[artifacts.LABEL]),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+    rows = decoded.unbatch().cache()
+    if shuffle_seed is not None:
+        rows = rows.shuffle(10_000, seed=shuffle_seed, reshuffle_each_iteration=True)
+    return rows.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def count(patterns: Sequence[str]) -> int:
+    """Counts the examples in gzipped TFRecord files, given as TFX gives them: as glob patterns."""
+    return int(_records(patterns).reduce(tf.constant(0, tf.int64), lambda total, _: total + 1))
+
+
+def pixel_statistics(patterns: Sequence[str], channels: int) -> PixelStatistics:
+    """Reads the constants that Transform put into every row from the first one."""
+    row = next(iter(_parsed(patterns, channels).take(1)))
+    mean, variance = (row[key].numpy().tolist() for key in (artifacts.PIXEL_MEAN, artifacts.PIXEL_VARIANCE))
+    return PixelStatistics(tuple(mean), tuple(variance))
+
+
+def _records(patterns: Sequence[str]) -> tf.data.Dataset:
+    files = [file for pattern in patterns for file in sorted(tf.io.gfile.glob(pattern))]
+    return tf.data.TFRecordDataset(files, compression_type="GZIP")
+
+
+def _parsed(patterns: Sequence[str], channels: int) -> tf.data.Dataset:
+    features = {
+        artifacts.IMAGE: tf.io.FixedLenFeature([], tf.string),
+        artifacts.LABEL: tf.io.FixedLenFeature([], tf.int64),
+        artifacts.PIXEL_MEAN: tf.io.FixedLenFeature([channels], tf.float32),
+        artifacts.PIXEL_VARIANCE: tf.io.FixedLenFeature([channels], tf.float32),
+    }
+    return _records(patterns).map(lambda record: tf.io.parse_single_example(record, features))

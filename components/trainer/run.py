@@ -1,0 +1,180 @@
+"""The `run_fn` of TFX's Trainer: one for every architecture.
+
+Everything it needs comes in `custom_config`; the architecture by its registered name, the recipe resolved to plain data.
+"""
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tfx.components.trainer.fn_args_utils import FnArgs
+
+import models
+from components import artifacts
+from components.progress import report
+from components.trainer import export, input_pipeline, optimizers
+from models.recipes import Recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingPlan:
+    """What `custom_config` says.
+
+    Attributes:
+      architecture: Registered name.
+      form: `paper` or `small`.
+      options: What the architecture's builder is told beyond its row.
+      recipe: Resolved.
+      image_shape: Height, width, channels.
+      class_names: In the order of the labels.
+      precision: A Keras dtype policy, or `auto`: mixed_bfloat16 on a GPU, float32 elsewhere.
+    """
+
+    architecture: str
+    form: str
+    options: dict[str, Any]
+    recipe: Recipe
+    image_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    precision: str
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "TrainingPlan":
+        """Reads TFX's `custom_config`, whose lists were tuples."""
+        fields = {field.name: config[field.name] for field in dataclasses.fields(cls)}
+        fields["recipe"] = Recipe(**config["recipe"])
+        fields["image_shape"] = tuple(config["image_shape"])
+        fields["class_names"] = tuple(config["class_names"])
+        return cls(**fields)
+
+
+class DivergedError(RuntimeError):
+    """Training produced a loss that is not a number."""
+
+
+def run_fn(fn_args: FnArgs) -> None:
+    """Trains one architecture and exports it as a SavedModel.
+
+    Args:
+      fn_args: TFX's; `train_files` and `eval_files` are the transformed train and validation splits.
+
+    Raises:
+      DivergedError: The loss became NaN or infinite.
+    """
+    plan = TrainingPlan.from_config(fn_args.custom_config)
+    statistics = input_pipeline.pixel_statistics(fn_args.train_files, plan.image_shape[-1])
+    started = time.monotonic()
+    model, history = train(plan, statistics, fn_args.train_files, fn_args.eval_files)
+    seconds = time.monotonic() - started
+    servable = _for_inference(plan, model, statistics)
+    export.export(servable, plan.class_names, plan.image_shape, fn_args.serving_model_dir)
+    _record(plan, history, seconds, Path(fn_args.model_run_dir))
+
+
+def train(
+    plan: TrainingPlan,
+    statistics: input_pipeline.PixelStatistics,
+    train_files: list[str],
+    validation_files: list[str],
+) -> tuple[keras.Model, dict[str, list[float]]]:
+    """Trains by the recipe; returns the model, from uint8 pixels to logits, and its metrics by epoch."""
+    recipe = plan.recipe
+    keras.utils.set_random_seed(recipe.seed)
+    size = input_pipeline.count(train_files)
+    steps = -(-size // recipe.batch_size)
+    shuffled = input_pipeline.batches(train_files, plan.image_shape, recipe.batch_size, shuffle_seed=recipe.seed)
+    validation = input_pipeline.batches(validation_files, plan.image_shape, 1024)
+    with _strategy().scope():
+        model = _build(plan, statistics, plan.precision)
+        _compile(model, plan, steps)
+    history = model.fit(
+        shuffled,
+        validation_data=validation,
+        epochs=recipe.epochs,
+        callbacks=[_Progress(recipe.epochs, size), keras.callbacks.TerminateOnNaN()],
+        verbose=0,
+    ).history
+    _check_finite(plan, history)
+    return model, {name: [float(value) for value in values] for name, values in history.items()}
+
+
+def _build(plan: TrainingPlan, statistics: input_pipeline.PixelStatistics, precision: str) -> keras.Model:
+    if precision == "auto":
+        precision = "mixed_bfloat16" if tf.config.list_logical_devices("GPU") else "float32"
+    keras.config.set_dtype_policy(precision)
+    network = models.create(
+        plan.architecture,
+        input_shape=plan.image_shape,
+        num_classes=len(plan.class_names),
+        form=plan.form,
+        **plan.options,
+    )
+    return export.pixel_model(network, statistics, plan.image_shape)
+
+
+def _compile(model: keras.Model, plan: TrainingPlan, steps_per_epoch: int) -> None:
+    # Keras' sparse loss knows no label smoothing: smoothing the one-hot labels is the same thing.
+    one_hot = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=plan.recipe.label_smoothing)
+    classes = len(plan.class_names)
+    model.compile(
+        optimizer=optimizers.optimizer(plan.recipe, steps_per_epoch),
+        loss=lambda labels, logits: one_hot(keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), classes), logits),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+    )
+
+
+def _for_inference(plan: TrainingPlan, trained: keras.Model, statistics: input_pipeline.PixelStatistics) -> keras.Model:
+    """Rebuilds the model in float32, whatever it was trained in, without optimiser state."""
+    rebuilt = _build(plan, statistics, "float32")
+    rebuilt.set_weights(trained.get_weights())
+    return rebuilt
+
+
+def _strategy() -> tf.distribute.Strategy:
+    several = len(tf.config.list_logical_devices("GPU")) > 1
+    return tf.distribute.MirroredStrategy() if several else tf.distribute.get_strategy()
+
+
+def _check_finite(plan: TrainingPlan, history: dict[str, list[float]]) -> None:
+    for epoch, loss in enumerate(history["loss"], start=1):
+        if loss != loss or loss in (float("inf"), float("-inf")):
+            raise DivergedError(
+                f"A finite loss is required. Received: {loss} in epoch {epoch} of {plan.architecture}; "
+                f"try a `learning_rate` below {plan.recipe.learning_rate} or set `clip_norm`."
+            )
+
+
+def _record(plan: TrainingPlan, history: dict[str, list[float]], seconds: float, directory: Path) -> None:
+    facts = models.describe(
+        plan.architecture, input_shape=plan.image_shape, num_classes=len(plan.class_names), form=plan.form
+    )
+    content = {
+        "architecture": facts,
+        "form": plan.form,
+        "recipe": dataclasses.asdict(plan.recipe),
+        "history": history,
+        "train_seconds": seconds,
+        "devices": [device.name for device in tf.config.list_logical_devices()],
+        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / artifacts.TRAINING_FILE).write_text(json.dumps(content, indent=2), encoding="utf-8")
+
+
+class _Progress(keras.callbacks.Callback):
+    """Tells the runner about every epoch."""
+
+    def __init__(self, epochs: int, images: int) -> None:
+        super().__init__()
+        self._epochs, self._images, self._started = epochs, images, 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._started = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        rate = self._images / max(time.monotonic() - self._started, 1e-9)
+        report(epoch=epoch + 1, epochs=self._epochs, images_per_second=rate, **(logs or {}))

@@ -1,0 +1,200 @@
+"""The config: TOML into frozen models, checked once, at the edge.
+
+Nothing here imports Keras or TFX, so a wrong config is refused in milliseconds.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+from pydantic import Field
+
+import models
+from models import Recipe
+from pipeline.errors import UsageError
+
+CONFIGS = Path(__file__).parent / "configs"
+FORM = "form"
+
+
+class _Section(pydantic.BaseModel):
+    """A table of the config; an unknown key is an error."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Dataset(_Section):
+    """Which images to learn from."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="A data set that TFDS knows, or `digits`.")
+
+
+class Training(_Section):
+    """What holds for every architecture; a field left out is as the architecture's own recipe says."""
+
+    epochs: int | None = Field(None, description="Passes over the train split.")
+    batch_size: int | None = Field(None, description="Images a step, over all devices.")
+    learning_rate: float | None = Field(None, description="Peak step size.")
+    seed: int | None = Field(None, description="Of the initial weights and the order of the images.")
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = Field(
+        "auto", description="Of training; served is float32 always. auto: mixed_bfloat16 on a GPU, float32 elsewhere."
+    )
+
+
+class Gate(_Section):
+    """What a model must reach to be published."""
+
+    min_accuracy: float = Field(0.9, ge=0, le=1, description="On the test split, a fraction.")
+    max_regression: float = Field(0.005, ge=0, le=1, description="Against this architecture's champion, absolute.")
+    max_latency_ms: float = Field(200.0, gt=0, description="Median for a single image, milliseconds.")
+
+
+class Publish(_Section):
+    """How a blessed model goes live."""
+
+    label: Literal["stable", "canary"] = Field("stable", description="The label that moves to it.")
+    keep_versions: int = Field(3, ge=1, description="Versions that stay in the model repository.")
+
+
+class Beam(_Section):
+    """Where data are processed."""
+
+    args: tuple[str, ...] = Field((), description="Options for Apache Beam, such as --runner=….", strict=False)
+
+
+class Config(_Section):
+    """One pipeline: a data set, the architectures to train on it, and what is asked of them."""
+
+    dataset: Dataset
+    architectures: Mapping[str, Mapping[str, Any]] = Field(
+        default_factory=lambda: {name: {} for name in models.names()},
+        description="By registered name; any recipe field, option of the architecture or `form` can be overridden.",
+    )
+    training: Training = Training()
+    gate: Gate = Gate()
+    publish: Publish = Publish()
+    beam: Beam = Beam()
+
+    @pydantic.model_validator(mode="after")
+    def _plans_resolve(self) -> "Config":
+        if not self.architectures:
+            raise ValueError("`architectures` must name at least one. Received: none.")
+        for name in self.architectures:
+            self.plan(name)
+        return self
+
+    def plan(self, name: str) -> "Plan":
+        """Resolves what one architecture is trained as: its recipe, overridden by `[training]` and by its own table.
+
+        Raises:
+          ValueError: The name, a field or a value is wrong.
+        """
+        overrides = dict(self.architectures[name])
+        row = models.variant(name)
+        form = overrides.pop(FORM, "small")
+        options = {key: overrides.pop(key) for key in list(overrides) if key in row.tunable}
+        known = [*Recipe.fields(), *row.tunable, FORM]
+        for key in overrides:
+            if key not in known:
+                raise ValueError(f"`architectures.{name}` has no field {key!r}.{_near(key, known)}")
+        shared = {key: value for key, value in self.training if key in Recipe.fields() and value is not None}
+        return Plan(name, form, options, models.recipe(name, form, **{**shared, **overrides}))
+
+
+class Plan:
+    """One architecture with everything resolved."""
+
+    def __init__(self, name: str, form: str, options: dict[str, Any], recipe: Recipe) -> None:
+        self.name, self.form, self.options, self.recipe = name, form, options, recipe
+
+
+def load(config: str, overrides: Sequence[str] = (), architectures: Sequence[str] = ()) -> Config:
+    """Reads and checks a config.
+
+    Args:
+      config: A TOML file, or the name of one that ships (`digits`).
+      overrides: `key=value` pairs, such as `training.epochs=3`; the value in TOML.
+      architectures: Train these alone.
+
+    Raises:
+      UsageError: It cannot be read, isn't TOML, or says something that cannot be.
+    """
+    path = find(config)
+    content = _read(path)
+    for override in overrides:
+        _apply(content, override)
+    if architectures:
+        known = content.get("architectures", {})
+        content["architectures"] = {name: known.get(name, {}) for name in architectures}
+    try:
+        return Config.model_validate(content)
+    except pydantic.ValidationError as error:
+        raise UsageError(f"{path.name}: {_explain(error.errors()[0])}") from error
+
+
+def find(config: str) -> Path:
+    """Finds a config: a file, or one that ships, by its name.
+
+    Raises:
+      UsageError: There is none; the sentence names the nearest that ships.
+    """
+    shipped = {path.stem: path for path in sorted(CONFIGS.glob("*.toml"))}
+    path = Path(config)
+    if path.is_file():
+        return path
+    if config in shipped:
+        return shipped[config]
+    hint = _near(config, shipped) or f" Those that ship: {', '.join(shipped)}."
+    raise UsageError(f"CONFIG must be a TOML file, or the name of a config that ships. Received: {config!r}.{hint}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} must be TOML. Received: {error}.") from error
+    except OSError as error:
+        raise UsageError(f"{path} must be readable. Received: {error.strerror}.") from error
+
+
+def _apply(content: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--set must be KEY=VALUE, such as training.epochs=3. Received: {override!r}.")
+    *tables, last = key.split(".")
+    for table in tables:
+        content = content.setdefault(table, {})
+        if not isinstance(content, dict):
+            raise UsageError(f"--set must name a field of a table. Received: {override!r}, where {table} is a value.")
+    try:
+        content[last] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        content[last] = text  # A bare word is a string: --set publish.label=canary.
+
+
+def _explain(error: Mapping[str, Any]) -> str:
+    """Turns pydantic's first error into one sentence."""
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"There is no config key `{where}`.{_near(str(error['loc'][-1]), _keys(error['loc'][:-1]))}"
+    if error["type"] == "missing":
+        return f"`{where}` is required. Received: nothing."
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if not where:
+        return message
+    return f"`{where}` is not valid: {message[0].lower()}{message[1:]}. Received: {error['input']!r}."
+
+
+def _keys(tables: Sequence[str | int]) -> list[str]:
+    section: Any = Config
+    for table in tables:
+        section = section.model_fields[str(table)].annotation
+    return list(section.model_fields)
+
+
+def _near(name: str, known: Any) -> str:
+    found = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {found[0]!r}?" if found else ""

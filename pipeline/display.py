@@ -1,0 +1,153 @@
+"""What people see of a run: a live view on a terminal, plain lines elsewhere."""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from components.progress import Event
+from pipeline.runners.local import Listener, NodeRecord
+
+MARKS = {
+    "waiting": ("·", "dim"),
+    "ran": ("✓", "green"),
+    "cached": ("=", "cyan"),
+    "failed": ("✗", "red"),
+    "skipped": ("-", "yellow"),
+}
+DATA = "data"
+
+
+class View(Protocol):
+    """Shows a run."""
+
+    def observe(self, nodes: list[str]) -> Listener:
+        """Is told the nodes of the run; returns who listens to them."""
+
+
+@contextlib.contextmanager
+def view(console: Console) -> Iterator[View]:
+    """Opens the view that fits where output goes."""
+    if console.is_terminal:
+        with Live(console=console, refresh_per_second=8, transient=True) as live:
+            yield LiveView(live)
+    else:
+        yield PlainView(console)
+
+
+class PlainView:
+    """One line for each node that ends."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._total, self._ended = console, 0, 0
+
+    def observe(self, nodes: list[str]) -> Listener:
+        """Counts the nodes."""
+        self._total = len(nodes)
+        return self._hear
+
+    def _hear(self, record: NodeRecord, event: Event | None) -> None:
+        if event is not None or record.state in ("waiting", "running"):
+            return
+        self._ended += 1
+        error = f" error={record.error!r}" if record.error else ""
+        line = f"[{self._ended}/{self._total}] {record.id} {record.state} seconds={record.seconds:.1f}{error}"
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+@dataclasses.dataclass
+class _Branch:
+    """One line of the live view: an architecture, or the data that all share."""
+
+    name: str
+    nodes: dict[str, NodeRecord]
+    event: Event | None = None
+
+
+class LiveView:
+    """A line a branch: what each step came to, and how far training is."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._branches: dict[str, _Branch] = {}
+        self._started = time.monotonic()
+        live.update(Spinner("dots", " starting: TensorFlow, TFX and MLflow are being imported"))
+
+    def observe(self, nodes: list[str]) -> Listener:
+        """Draws all nodes as waiting."""
+        for node in nodes:
+            name = node.partition(".")[2] or DATA
+            branch = self._branches.setdefault(name, _Branch(name, {}))
+            branch.nodes[node] = NodeRecord(node)
+        self._live.update(_Drawn(self))
+        return self._hear
+
+    def _hear(self, record: NodeRecord, event: Event | None) -> None:
+        branch = self._branches[record.id.partition(".")[2] or DATA]
+        branch.nodes[record.id] = record
+        branch.event = event or (branch.event if record.state == "running" else None)
+
+    def draw(self) -> RenderableType:
+        """Draws the view as it is now."""
+        table = Table.grid(padding=(0, 1))
+        for _ in range(3):
+            table.add_column(no_wrap=True)
+        table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+        for branch in self._branches.values():
+            table.add_row(branch.name, _marks(branch), _bar(branch.event), _now(branch))
+        done = sum(r.state not in ("waiting", "running") for b in self._branches.values() for r in b.nodes.values())
+        total = sum(len(branch.nodes) for branch in self._branches.values())
+        return Group(table, Text(f"{done}/{total} steps, {time.monotonic() - self._started:.0f} s", style="dim"))
+
+
+class _Drawn:
+    """Lets Live redraw the view at its own pace."""
+
+    def __init__(self, view: LiveView) -> None:
+        self._view = view
+
+    def __rich__(self) -> RenderableType:
+        return self._view.draw()
+
+
+def _marks(branch: _Branch) -> Text:
+    text = Text()
+    for record in branch.nodes.values():
+        mark, style = MARKS.get(record.state, ("●", "bold blue"))
+        text.append(mark, style=style)
+    return text
+
+
+def _bar(event: Event | None) -> RenderableType:
+    if event is None:
+        return Text(" " * 16)
+    return ProgressBar(total=float(str(event["epochs"])), completed=float(str(event["epoch"])), width=16)
+
+
+def _now(branch: _Branch) -> Text:
+    """Says what a branch is doing, or what became of it."""
+    records = list(branch.nodes.values())
+    failed = [record for record in records if record.state == "failed"]
+    running = [record.id.partition(".")[0] for record in records if record.state == "running"]
+    if failed:
+        return Text(f"{failed[0].id.partition('.')[0]} failed: {failed[0].error}", style="red")
+    if branch.event is not None:
+        return Text(_epoch(branch.event))
+    if running:
+        return Text(", ".join(running), style="blue")
+    return Text("" if any(record.state == "waiting" for record in records) else "done", style="green")
+
+
+def _epoch(event: Event) -> str:
+    parts = [f"epoch {event['epoch']}/{event['epochs']}", f"loss {event['loss']:.3f}"]
+    if "val_accuracy" in event:
+        parts.append(f"val acc {event['val_accuracy']:.3f}")
+    return ", ".join([*parts, f"{event['images_per_second']:.0f} images/s"])

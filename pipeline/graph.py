@@ -1,0 +1,203 @@
+"""The graph of one run: one data set, a branch for each architecture."""
+
+import dataclasses
+
+import tensorflow_model_analysis as tfma
+from tfx import v1 as tfx
+from tfx.dsl.components.base.base_node import BaseNode
+from tfx.proto import trainer_pb2, transform_pb2
+from tfx.types.channel import BaseChannel
+
+import models
+from components import artifacts, champion
+from components.data_gate.component import DataGate
+from components.dataset_gen import sources
+from components.dataset_gen.component import DatasetGen
+from components.infra_validator.component import InfraValidator
+from components.publisher.component import Publisher
+from components.registrar.component import Registrar
+from components.source import source_digest
+from pipeline.config import Config, Plan
+from pipeline.lineage import Lineage
+from pipeline.workspace import Workspace
+from serving.repository import Repository
+
+BEAM_DEFAULTS = ("--direct_running_mode=in_memory",)
+
+
+def build(config: Config, workspace: Workspace) -> tfx.dsl.Pipeline:
+    """Builds the TFX pipeline of a config.
+
+    Raises:
+      sources.DatasetError: The data set can't be used.
+    """
+    facts = sources.describe(config.dataset.name, str(workspace.datasets))
+    data = _Data(config, facts, workspace)
+    branches = [node for name in config.architectures for node in _branch(config, config.plan(name), data, workspace)]
+    return tfx.dsl.Pipeline(
+        pipeline_name=config.dataset.name,
+        pipeline_root=str(workspace.pipeline_root),
+        components=[*data.nodes, *branches],
+        enable_cache=True,
+        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
+            str(workspace.metadata)
+        ),
+        beam_pipeline_args=[*BEAM_DEFAULTS, *config.beam.args],
+    )
+
+
+def model_name(dataset: str, architecture: str) -> str:
+    """Names a model: `digits_lenet5`."""
+    return f"{dataset}_{architecture}"
+
+
+class _Data:
+    """The part of the graph that all branches share: from the data set to transformed examples, past the gate."""
+
+    def __init__(self, config: Config, facts: sources.DatasetFacts, workspace: Workspace) -> None:
+        self.facts = facts
+        self.examples = DatasetGen(config.dataset.name, facts.version, str(workspace.datasets))
+        examples = self.examples.outputs["examples"]
+        statistics = tfx.components.StatisticsGen(examples=examples)
+        self.schema = tfx.components.SchemaGen(statistics=statistics.outputs["statistics"])
+        validator = tfx.components.ExampleValidator(
+            statistics=statistics.outputs["statistics"], schema=self.schema.outputs["schema"]
+        )
+        self.gate = DataGate(validator.outputs["anomalies"])
+        self.transform = tfx.components.Transform(
+            examples=examples,
+            schema=self.schema.outputs["schema"],
+            preprocessing_fn="components.transform.preprocessing_fn",
+            splits_config=transform_pb2.SplitsConfig(
+                analyze=[artifacts.TRAIN], transform=[artifacts.TRAIN, artifacts.VALIDATION]
+            ),
+            custom_config={
+                "image_shape": list(facts.image_shape),
+                artifacts.SOURCE_DIGEST: source_digest("components.transform", "components.images"),
+            },
+        )
+        self.transform.add_upstream_node(self.gate)
+        self.nodes: list[BaseNode] = [self.examples, statistics, self.schema, validator, self.gate, self.transform]
+
+
+def _branch(config: Config, plan: Plan, data: _Data, workspace: Workspace) -> list[BaseNode]:
+    """Wires one architecture: train, evaluate against its own champion, try to serve, register, publish."""
+    name = model_name(data.facts.name, plan.name)
+    trainer = _trainer(config, plan, data)
+    evaluator = tfx.components.Evaluator(
+        examples=data.examples.outputs["examples"],
+        model=trainer.outputs["model"],
+        baseline_model=_baseline(trainer, plan.name),
+        eval_config=_eval_config(config),
+        example_splits=[artifacts.TEST],
+    ).with_id(f"Evaluator.{plan.name}")
+    infra = InfraValidator(
+        trainer.outputs["model"], data.examples.outputs["examples"], name, config.gate.max_latency_ms
+    ).with_id(f"InfraValidator.{plan.name}")
+    registrar = Registrar(
+        model=trainer.outputs["model"],
+        model_run=trainer.outputs["model_run"],
+        evaluation=evaluator.outputs["evaluation"],
+        model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=infra.outputs["blessing"],
+        model_name=name,
+        dataset=data.facts.name,
+        tracking_uri=workspace.tracking_uri,
+        artifact_location=str(workspace.artifact_location),
+    ).with_id(f"Registrar.{plan.name}")
+    publisher = _publisher(config, registrar.outputs["registered_model"], name, workspace)
+    return [trainer, evaluator, infra, registrar, publisher.with_id(f"Publisher.{plan.name}")]
+
+
+def _trainer(config: Config, plan: Plan, data: _Data) -> tfx.components.Trainer:
+    return tfx.components.Trainer(
+        run_fn="components.trainer.run.run_fn",
+        examples=data.transform.outputs["transformed_examples"],
+        transform_graph=data.transform.outputs["transform_graph"],
+        train_args=trainer_pb2.TrainArgs(splits=[artifacts.TRAIN]),
+        eval_args=trainer_pb2.EvalArgs(splits=[artifacts.VALIDATION]),
+        custom_config={
+            "architecture": plan.name,
+            "form": plan.form,
+            "options": plan.options,
+            "recipe": dataclasses.asdict(plan.recipe),
+            "image_shape": list(data.facts.image_shape),
+            "class_names": list(data.facts.class_names),
+            "precision": config.training.precision,
+            artifacts.SOURCE_DIGEST: _training_digest(plan.name),
+        },
+    ).with_id(f"Trainer.{plan.name}")
+
+
+def _training_digest(architecture: str) -> str:
+    """Digests what training one architecture runs: our trainer, the family's module and the architecture's own row."""
+    row = models.variant(architecture)
+    shared = ("components.trainer", "components.images", "models.layers", "models.registry", "models.macs")
+    return f"{source_digest(*shared, f'models.{row.family}')}:{row.options}:{row.forms}:{row.tunable}"
+
+
+def _baseline(trainer: tfx.components.Trainer, architecture: str) -> BaseChannel:
+    """Resolves the baseline as part of the Evaluator's inputs: a resolver in the graph would be a node that never rests.
+
+    The channels are scoped by producer, or LeNet would be judged against DenseNet.
+    """
+    resolver = tfx.dsl.Resolver(
+        strategy_class=champion.ChampionStrategy,
+        **{
+            champion.CANDIDATE: trainer.outputs["model"],
+            champion.MODEL: tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model, producer_component_id=trainer.id),
+            champion.BLESSING: tfx.dsl.Channel(
+                type=tfx.types.standard_artifacts.ModelBlessing, producer_component_id=f"Evaluator.{architecture}"
+            ),
+        },
+    )
+    return resolver.inputs[champion.MODEL]
+
+
+def _eval_config(config: Config) -> tfma.EvalConfig:
+    accuracy = tfma.MetricThreshold(
+        value_threshold=tfma.GenericValueThreshold(lower_bound={"value": config.gate.min_accuracy}),
+        change_threshold=tfma.GenericChangeThreshold(
+            direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute={"value": -config.gate.max_regression}
+        ),
+    )
+    return tfma.EvalConfig(
+        model_specs=[
+            tfma.ModelSpec(signature_name=artifacts.CLASSIFY, label_key=artifacts.LABEL, prediction_key="scores")
+        ],
+        slicing_specs=[tfma.SlicingSpec()],
+        metrics_specs=[
+            tfma.MetricsSpec(
+                metrics=[
+                    tfma.MetricConfig(class_name="ExampleCount"),
+                    tfma.MetricConfig(
+                        class_name="SparseCategoricalAccuracy", config='{"name": "accuracy"}', threshold=accuracy
+                    ),
+                    tfma.MetricConfig(class_name="SparseCategoricalCrossentropy", config='{"name": "cross_entropy"}'),
+                ]
+            )
+        ],
+    )
+
+
+def _publisher(config: Config, registered: BaseChannel, name: str, workspace: Workspace) -> Publisher:
+    return Publisher(
+        registered_model=registered,
+        repository=str(workspace.repository),
+        label=config.publish.label,
+        keep_versions=config.publish.keep_versions,
+        tracking_uri=workspace.tracking_uri,
+        damage=_damage(workspace, name),
+    )
+
+
+def _damage(workspace: Workspace, name: str) -> str:
+    """Says what is wrong with what was last published, empty if nothing: a wiped repository is published anew."""
+    published = Lineage(workspace.metadata).published().get(name)
+    if published is None:
+        return ""
+    repository = Repository(workspace.repository)
+    if published.version not in repository.versions(name):
+        return f"version {published.version} is missing"
+    lost = [] if repository.labels(name) else ["it has no label"]
+    return "; ".join(lost + repository.verify(name, published.version))

@@ -1,0 +1,130 @@
+"""Questions to MLMD: what was published, and what a served version came from. Needs no TensorFlow."""
+
+import contextlib
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ConvoyError
+
+# How far to walk back: a version is a handful of steps from its examples.
+MAX_HOPS = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """A version that was published: the last word of MLMD on a model."""
+
+    model: str
+    version: int
+    sha256: str
+    path: Path
+
+
+class Lineage:
+    """Reads one MLMD database."""
+
+    def __init__(self, database: Path) -> None:
+        """Opens the SQLite database of a workspace; one that doesn't exist yet answers every question with nothing.
+
+        Raises:
+          ConvoyError: It can't be opened.
+        """
+        self._store = _open(database) if database.exists() else None
+
+    def published(self) -> dict[str, Published]:
+        """Finds the newest publication of every model."""
+        found: dict[str, Published] = {}
+        for artifact in sorted(self._artifacts("PushedModel"), key=lambda artifact: artifact.id):
+            custom = {key: _value(value) for key, value in artifact.custom_properties.items()}
+            if custom.get("pushed"):
+                model = str(custom["model_name"])
+                path = Path(str(custom["pushed_destination"]))
+                found[model] = Published(model, int(str(custom["pushed_version"])), str(custom["sha256"]), path)
+        return found
+
+    def registered_sha256(self, model: str, version: int) -> str | None:
+        """Returns the SHA-256 that MLMD holds for a registered version."""
+        artifact = self._registered(model, version)
+        return str(artifact.properties["sha256"].string_value) if artifact is not None else None
+
+    def ancestry(self, model: str, version: int) -> list[dict[str, Any]]:
+        """Walks from a registered version back to the examples it was trained on.
+
+        Returns:
+          The executions on the way, nearest first: `node`, `execution`, and `inputs` as a list of type, id and URI.
+        """
+        artifact = self._registered(model, version)
+        steps, frontier, seen = [], [artifact.id] if artifact is not None else [], set()
+        for _ in range(MAX_HOPS):
+            makers = self._makers(frontier) - seen
+            if not makers:
+                break
+            seen |= makers
+            described = [self._step(execution) for execution in sorted(makers, reverse=True)]
+            steps += described
+            frontier = [found["id"] for step in described for found in step["inputs"]]
+        return steps
+
+    def _registered(self, model: str, version: int) -> Any:
+        for artifact in reversed(self._artifacts("RegisteredModel")):
+            known = artifact.properties
+            if known["model_name"].string_value == model and known["model_version"].int_value == version:
+                return artifact
+        return None
+
+    def _artifacts(self, type_name: str) -> list[Any]:
+        from ml_metadata import errors
+
+        if self._store is None:
+            return []
+        with contextlib.suppress(errors.NotFoundError):
+            return list(self._store.get_artifacts_by_type(type_name))
+        return []
+
+    def _makers(self, artifact_ids: list[int]) -> set[int]:
+        """Finds the executions that put out artifacts; a cached execution only passed them on."""
+        assert self._store is not None
+        events = self._store.get_events_by_artifact_ids(artifact_ids) if artifact_ids else []
+        outputs = [event for event in events if event.type == event.OUTPUT]
+        first: dict[int, int] = {}
+        for event in sorted(outputs, key=lambda event: event.execution_id):
+            first.setdefault(event.artifact_id, event.execution_id)
+        return set(first.values())
+
+    def _step(self, execution_id: int) -> dict[str, Any]:
+        assert self._store is not None
+        (execution,) = self._store.get_executions_by_id([execution_id])
+        (kind,) = self._store.get_execution_types_by_id([execution.type_id])
+        events = self._store.get_events_by_execution_ids([execution_id])
+        ids = sorted({event.artifact_id for event in events if event.type == event.INPUT})
+        inputs = [
+            {"type": self._type_name(artifact), "id": artifact.id, "uri": artifact.uri}
+            for artifact in (self._store.get_artifacts_by_id(ids) if ids else [])
+        ]
+        return {"node": kind.name.rpartition(".")[2], "execution": execution_id, "inputs": inputs}
+
+    def _type_name(self, artifact: Any) -> str:
+        assert self._store is not None
+        (kind,) = self._store.get_artifact_types_by_id([artifact.type_id])
+        return str(kind.name)
+
+
+def _open(database: Path) -> Any:
+    from ml_metadata import errors, metadata_store
+    from ml_metadata.proto import metadata_store_pb2
+
+    config = metadata_store_pb2.ConnectionConfig()
+    config.sqlite.filename_uri = os.fspath(database)
+    config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE
+    try:
+        return metadata_store.MetadataStore(config)
+    except errors.StatusError as error:
+        raise ConvoyError(
+            f"An MLMD database that this ml-metadata can read is required. Received: {database}, which answered: {error}."
+        ) from error
+
+
+def _value(value: Any) -> Any:
+    return getattr(value, value.WhichOneof("value"))

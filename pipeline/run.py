@@ -1,0 +1,166 @@
+"""One pipeline run, from a checked config to the ranked table."""
+
+import contextlib
+import dataclasses
+import datetime
+import json
+import os
+import secrets
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from pipeline import leaderboard
+from pipeline.config import Config
+from pipeline.errors import ConvoyError, ExitCode
+from pipeline.leaderboard import Row
+from pipeline.runners import local
+from pipeline.runners.local import Children, NodeRecord
+from pipeline.runners.node import compile_pipeline
+from pipeline.workspace import Workspace
+from serving.repository import Repository
+
+GATE_NODE = "DataGate"
+SUMMARY_FILE = "summary.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+      rows: Ranked.
+      nodes: In topological order.
+      seconds: Wall time of the whole run.
+    """
+
+    run_id: str
+    rows: list[Row]
+    nodes: list[NodeRecord]
+    seconds: float
+    directory: Path
+
+    @property
+    def code(self) -> ExitCode:
+        """The exit code that the run deserves."""
+        failed = [node for node in self.nodes if node.state == "failed"]
+        if any(node.id == GATE_NODE for node in failed):
+            return ExitCode.DATA_GATE
+        if failed:
+            return ExitCode.BRANCH_FAILED
+        return ExitCode.OK if any(row.state == "published" for row in self.rows) else ExitCode.NOTHING_BLESSED
+
+    def count(self, state: str) -> int:
+        """Counts the nodes in a state."""
+        return sum(node.state == state for node in self.nodes)
+
+
+Starter = Callable[[list[str]], local.Listener]
+
+
+def run(config: Config, workspace: Workspace, *, jobs: int | None, observe: Starter) -> Outcome:
+    """Runs the pipeline of a config.
+
+    Args:
+      config: Checked.
+      workspace: Where everything is written.
+      jobs: Nodes at a time; None for one a core.
+      observe: Is told the nodes, and answers with who listens to them.
+
+    Raises:
+      ConvoyError: The pipeline can't be compiled, or another run has the workspace.
+    """
+    started = time.monotonic()
+    run_id = f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    directory = workspace.run(run_id)
+    with _alone(workspace), _children(directory / "logs") as children:
+        compiled = children.call("compile", compile_pipeline, config, workspace, run_id)
+        nodes = local.run(compiled, children, jobs or local.default_jobs(), observe(list(compiled.upstream)))
+        rows = _rows(config, workspace, nodes)
+        outcome = Outcome(run_id, rows, nodes, time.monotonic() - started, directory)
+        _write_summary(outcome, config)
+        if any(node.state == "ran" and node.id.startswith("Registrar.") for node in nodes):
+            children.call("mlflow", _close_parent, workspace.tracking_uri, config.dataset.name, run_id, rows, directory)
+    return dataclasses.replace(outcome, seconds=time.monotonic() - started)
+
+
+@contextlib.contextmanager
+def _children(logs: Path) -> Iterator[Children]:
+    """Gives child processes; whatever ends the run, SIGTERM included, ends them."""
+    children = Children(logs)
+    previous = signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    try:
+        yield children
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        children.stop()
+
+
+@contextlib.contextmanager
+def _alone(workspace: Workspace) -> Iterator[None]:
+    """Holds the workspace; a second run is told since when, and by whom."""
+    holder = workspace.root / "run.json"
+    try:
+        with filelock.FileLock(workspace.root / "run.lock", timeout=0):
+            now = datetime.datetime.now().isoformat(sep=" ", timespec="seconds")
+            holder.write_text(json.dumps({"since": now, "pid": os.getpid()}), encoding="utf-8")
+            yield
+    except filelock.Timeout as error:
+        held = json.loads(holder.read_text(encoding="utf-8"))
+        raise ConvoyError(
+            f"A workspace without another run is required. Received: {workspace.root}, where process {held['pid']} runs "
+            f"since {held['since']}; wait for it, or use another --workspace.",
+            ExitCode.LOCKED,
+        ) from error
+
+
+def _rows(config: Config, workspace: Workspace, nodes: list[NodeRecord]) -> list[Row]:
+    """Reads each branch's outputs, cached or new, into ranked rows."""
+    by_id = {node.id: node for node in nodes}
+    repository = Repository(workspace.repository)
+    rows = []
+    for name in config.architectures:
+        model = f"{config.dataset.name}_{name}"
+        registered = by_id[f"Registrar.{name}"].outputs.get("registered_model", [None])[0]
+        pushed = by_id[f"Publisher.{name}"].outputs.get("pushed_model", [None])[0]
+        row = leaderboard.read(name, model, registered, pushed, _why(by_id, name))
+        rows.append(row.with_label(repository.labels(model)))
+    return leaderboard.rank(rows)
+
+
+def _why(by_id: dict[str, NodeRecord], architecture: str) -> str:
+    """Finds why a branch did not get through: its own failed node, or one that all branches need."""
+    own = [node for name, node in by_id.items() if name.endswith(f".{architecture}")]
+    shared = [node for name, node in by_id.items() if "." not in name]
+    return next((f"{node.id}: {node.error}" for node in own + shared if node.state == "failed"), "")
+
+
+def _write_summary(outcome: Outcome, config: Config) -> None:
+    content: dict[str, Any] = {
+        "run_id": outcome.run_id,
+        "seconds": outcome.seconds,
+        "exit_code": int(outcome.code),
+        "config": config.model_dump(mode="json"),
+        "rows": [dataclasses.asdict(row) for row in outcome.rows],
+        "nodes": [dataclasses.asdict(node) for node in outcome.nodes],
+    }
+    temporary = outcome.directory / f".{SUMMARY_FILE}"
+    temporary.write_text(json.dumps(content, indent=2), encoding="utf-8")
+    temporary.rename(outcome.directory / SUMMARY_FILE)
+
+
+def _close_parent(tracking_uri: str, experiment: str, run_id: str, rows: list[Row], directory: Path) -> None:
+    """Puts the ranked table on MLflow's parent run and ends it. Runs in a child, where MLflow is imported."""
+    from components.registrar import registry
+
+    columns = {name: [getattr(row, name) for row in rows] for name in leaderboard.RECORDED}
+    parent = next(row.parent_run_id for row in rows if row.parent_run_id)
+    with registry.connected(tracking_uri) as client:
+        parent = registry.find_run(client, experiment, registry.PIPELINE_RUN, run_id) or parent
+        client.log_table(parent, columns, "leaderboard.json")
+        client.log_artifact(parent, str(directory / SUMMARY_FILE))
+        client.set_terminated(parent)

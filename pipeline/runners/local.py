@@ -1,0 +1,193 @@
+"""The local runner: TFX's launcher, node by node, each in a child of a preloaded fork server, branches in parallel."""
+
+import contextlib
+import dataclasses
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ConvoyError, ExitCode
+from pipeline.runners import node as child
+from pipeline.runners.node import Compiled, Failure, NodeResult
+
+STOP_TIMEOUT_S = 4.0
+
+
+@dataclasses.dataclass
+class NodeRecord:
+    """One node in one run.
+
+    Attributes:
+      state: waiting, running, then ran, cached, failed or skipped.
+      seconds: Wall time, from the start of its process to its end.
+      error: Why it failed or was skipped.
+      outputs: URIs of its output artifacts by key.
+    """
+
+    id: str
+    state: str = "waiting"
+    seconds: float = 0.0
+    error: str = ""
+    error_kind: str = ""
+    outputs: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+
+
+Listener = Callable[[NodeRecord, child.progress.Event | None], None]
+
+
+class Children:
+    """Child processes of one fork server, each with its log file."""
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._context = multiprocessing.get_context("forkserver")
+        self._running: dict[Connection, BaseProcess] = {}
+        self._start_server()
+
+    def start(self, name: str, work: Callable[..., Any], *arguments: Any) -> Connection:
+        """Starts `work(*arguments)` in a child; its messages come through the connection."""
+        ours, theirs = self._context.Pipe(duplex=False)
+        target = (theirs, self._logs / f"{name}.log", work, *arguments)
+        process = self._context.Process(target=child.in_child, args=target, name=name)
+        process.start()
+        theirs.close()
+        self._running[ours] = process
+        return ours
+
+    def receive(self, connection: Connection) -> tuple[str, Any]:
+        """Receives the next message: `("progress", event)`, or `("done", result)` after which the child is gone."""
+        try:
+            kind, content = connection.recv()
+        except EOFError:
+            process = self._running[connection]
+            process.join()
+            kind, content = "done", Failure(_died(process.exitcode), "Killed", 1)
+        if kind == "done":
+            process = self._running.pop(connection)
+            process.join(STOP_TIMEOUT_S)
+            process.kill()
+            connection.close()
+        return kind, content
+
+    def call(self, name: str, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Runs `work(*arguments)` in a child and waits for it.
+
+        Raises:
+          ConvoyError: It failed.
+        """
+        connection = self.start(name, work, *arguments)
+        while True:
+            kind, content = self.receive(connection)
+            if kind == "done" and isinstance(content, Failure):
+                raise ConvoyError(f"{content.message} (log: {self.log(name)})", ExitCode(content.code))
+            if kind == "done":
+                return content
+
+    def log(self, name: str) -> Path:
+        """Returns the log file of a child."""
+        return self._logs / f"{name}.log"
+
+    def stop(self) -> None:
+        """Ends every child: asks first, then kills."""
+        for process in self._running.values():
+            process.terminate()
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        for process in self._running.values():
+            process.join(max(0.0, deadline - time.monotonic()))
+            process.kill()
+        self._running.clear()
+
+    def _start_server(self) -> None:
+        """Starts the fork server; what its imports say goes into a log file, not on the screen."""
+        self._context.set_forkserver_preload(["pipeline.runners.preload"])
+        self._logs.mkdir(parents=True, exist_ok=True)
+        with _output_to(self._logs / "forkserver.log"):
+            forkserver.ensure_running()
+
+
+def run(compiled: Compiled, children: Children, jobs: int, listener: Listener) -> list[NodeRecord]:
+    """Runs every node whose upstream nodes succeeded; one that fails costs only what depends on it.
+
+    Args:
+      compiled: The pipeline.
+      children: Where nodes run.
+      jobs: How many at a time.
+      listener: Hears of every change of a record, and of the progress inside a node.
+
+    Returns:
+      The records in topological order.
+    """
+    records = {name: NodeRecord(name) for name in compiled.upstream}
+    running: dict[Connection, tuple[NodeRecord, float]] = {}
+    while True:
+        _skip(records, compiled.upstream, listener)
+        for record in _ready(records, compiled.upstream)[: jobs - len(running)]:
+            record.state = "running"
+            listener(record, None)
+            connection = children.start(record.id, child.launch, compiled.ir, record.id)
+            running[connection] = (record, time.monotonic())
+        if not running:
+            return list(records.values())
+        for ready in wait(list(running)):
+            assert isinstance(ready, Connection)
+            record, started = running[ready]
+            kind, content = children.receive(ready)
+            if kind == "done":
+                del running[ready]
+                record.seconds = time.monotonic() - started
+                _finish(record, content)
+            listener(record, content if kind == "progress" else None)
+
+
+def default_jobs() -> int:
+    """Returns how many nodes run at a time unless told: one a core that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _ready(records: dict[str, NodeRecord], upstream: dict[str, list[str]]) -> list[NodeRecord]:
+    done = {name for name, record in records.items() if record.state in ("ran", "cached")}
+    return [record for name, record in records.items() if record.state == "waiting" and done.issuperset(upstream[name])]
+
+
+def _skip(records: dict[str, NodeRecord], upstream: dict[str, list[str]], listener: Listener) -> None:
+    """Skips what depends on a failure; records are in topological order, so one pass reaches everything."""
+    for name, record in records.items():
+        lost = [before for before in upstream[name] if records[before].state in ("failed", "skipped")]
+        if record.state == "waiting" and lost:
+            record.state, record.error = "skipped", f"needs {lost[0]}"
+            listener(record, None)
+
+
+def _finish(record: NodeRecord, result: NodeResult | Failure) -> None:
+    if isinstance(result, Failure):
+        record.state, record.error, record.error_kind = "failed", result.message, result.kind
+    else:
+        record.state, record.outputs = result.state, result.outputs
+
+
+def _died(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return f"The process was ended by signal {-exit_code}{' (out of memory?)' if exit_code == -9 else ''}."
+    return f"The process ended with exit code {exit_code}, without a result."
+
+
+@contextlib.contextmanager
+def _output_to(path: Path) -> Iterator[None]:
+    """Sends what this process' children inherit as output into a file, for a moment."""
+    saved = [os.dup(stream) for stream in (1, 2)]
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        for stream in (1, 2):
+            os.dup2(log, stream)
+        yield
+    finally:
+        for stream, copy in zip((1, 2), saved, strict=True):
+            os.dup2(copy, stream)
+            os.close(copy)
+        os.close(log)

@@ -1,0 +1,157 @@
+"""What runs in a child process: compiling the pipeline, launching one of its nodes.
+
+Everything heavy is imported inside the functions: the parent imports this module too, and stays light.
+"""
+
+import contextlib
+import dataclasses
+import logging
+import multiprocessing
+import os
+import time
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from components import progress, twin
+from pipeline.config import Config
+from pipeline.errors import ConvoyError, UsageError
+from pipeline.workspace import Workspace
+
+# What an upstream library wraps around the sentence that matters.
+MESSAGE_LIMIT = 600
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """Why a child failed: a sentence for the screen; the traceback is in its log."""
+
+    message: str
+    kind: str
+    code: int
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeResult:
+    """What a node did.
+
+    Attributes:
+      state: `ran` or `cached`.
+      outputs: URIs of the output artifacts by key.
+      seconds: Inside TFX's launcher.
+    """
+
+    state: str
+    outputs: dict[str, list[str]]
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+    """A compiled pipeline: its intermediate representation, and the nodes each node waits for, in topological order."""
+
+    ir: bytes
+    upstream: dict[str, list[str]]
+
+
+def in_child(connection: Connection, log: Path, work: Callable[..., Any], *arguments: Any) -> None:
+    """Runs `work` with its output in a log file; sends its progress, then its result or a `Failure`."""
+    twin.prepare(connection)
+    _log_to(log)
+    if (runner := multiprocessing.parent_process()) is not None:
+        twin.end_with(runner.sentinel)
+    progress.listen(lambda event: connection.send(("progress", event)))
+    try:
+        connection.send(("done", work(*arguments)))
+    except BaseException as error:
+        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            connection.send(("done", _failure(error)))
+
+
+def compile_pipeline(config: Config, workspace: Workspace, run_id: str) -> Compiled:
+    """Builds the pipeline and compiles it to TFX's intermediate representation.
+
+    Raises:
+      UsageError: The data set can't be used.
+    """
+    from tfx.dsl.compiler import compiler, constants
+    from tfx.orchestration.portable import runtime_parameter_utils
+
+    from components.dataset_gen.sources import DatasetError
+    from pipeline import graph
+
+    try:
+        ir = compiler.Compiler().compile(graph.build(config, workspace))
+    except DatasetError as error:
+        raise UsageError(str(error)) from error
+    runtime_parameter_utils.substitute_runtime_parameter(ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
+    upstream = {node.pipeline_node.node_info.id: list(node.pipeline_node.upstream_nodes) for node in ir.nodes}
+    order = sorted(upstream, key=lambda node: _branch_rank(node, list(config.architectures)))
+    return Compiled(ir.SerializeToString(deterministic=True), {node: upstream[node] for node in order})
+
+
+def _branch_rank(node: str, architectures: list[str]) -> int:
+    """Ranks what all branches share first, then branch by branch: one is done before the last one starts."""
+    branch = node.partition(".")[2]
+    return architectures.index(branch) if branch else -1
+
+
+def launch(ir_bytes: bytes, node_id: str) -> NodeResult:
+    """Launches one node through TFX's own launcher."""
+    from tfx.orchestration import metadata
+    from tfx.orchestration.local import runner_utils
+    from tfx.orchestration.portable import launcher
+    from tfx.proto.orchestration import pipeline_pb2
+
+    started = time.monotonic()
+    ir = pipeline_pb2.Pipeline.FromString(ir_bytes)
+    deployment = runner_utils.extract_local_deployment_config(ir)
+    connection = deployment.metadata_connection_config
+    mlmd = metadata.Metadata(getattr(connection, connection.WhichOneof("connection_config")))
+    execution = launcher.Launcher(
+        pipeline_node=next(node.pipeline_node for node in ir.nodes if node.pipeline_node.node_info.id == node_id),
+        mlmd_connection=mlmd,
+        pipeline_info=ir.pipeline_info,
+        pipeline_runtime_spec=ir.runtime_spec,
+        executor_spec=runner_utils.extract_executor_spec(deployment, node_id),
+        custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
+    ).launch()
+    state, outputs = _outcome(mlmd, execution.execution_id)
+    return NodeResult(state, outputs, time.monotonic() - started)
+
+
+def _outcome(mlmd: Any, execution_id: int) -> tuple[str, dict[str, list[str]]]:
+    """Reads from MLMD whether an execution was cached, and what it put out."""
+    from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
+
+    with mlmd as handle:
+        (execution,) = handle.store.get_executions_by_id([execution_id])
+        events = handle.store.get_events_by_execution_ids([execution_id])
+        keys = {event.artifact_id: event.path.steps[0].key for event in events if event.type == event.OUTPUT}
+        outputs: dict[str, list[str]] = {}
+        for artifact in handle.store.get_artifacts_by_id(list(keys)):
+            outputs.setdefault(keys[artifact.id], []).append(artifact.uri)
+    cached = execution.last_known_state == mlmd_pb2.Execution.CACHED
+    return ("cached" if cached else "ran"), outputs
+
+
+def _failure(error: BaseException) -> Failure:
+    """Finds the sentence that matters: the first cause, for TFX and Beam wrap what an executor raised."""
+    code = error.code if isinstance(error, ConvoyError) else 1
+    while error.__cause__ is not None and not isinstance(error, ConvoyError):
+        error = error.__cause__
+    kind = type(error)
+    ours = kind.__module__.partition(".")[0] in ("pipeline", "components", "models", "serving")
+    message = str(error) if ours else f"{kind.__name__}: {error}"
+    return Failure(" ".join(message.split())[:MESSAGE_LIMIT], kind.__name__, int(code))
+
+
+def _log_to(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)

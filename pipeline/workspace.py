@@ -1,0 +1,72 @@
+"""The workspace: one folder that holds everything a run writes."""
+
+import dataclasses
+import os
+import tempfile
+from pathlib import Path
+
+from pipeline.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Workspace:
+    """Where things are, below one folder.
+
+    Attributes:
+      root: Absolute.
+    """
+
+    root: Path
+
+    @classmethod
+    def open(cls, root: str | Path) -> "Workspace":
+        """Makes the folder if need be and checks that it can be written.
+
+        Raises:
+          UsageError: It can't.
+        """
+        path = Path(root).absolute()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path):
+                pass
+        except OSError as error:
+            raise UsageError(
+                f"The workspace must be a folder that can be written. Received: {path} ({os.strerror(error.errno or 0)}); "
+                "choose another with --workspace."
+            ) from error
+        return cls(path)
+
+    @property
+    def pipeline_root(self) -> Path:
+        """TFX's artifacts."""
+        return self.root / "tfx"
+
+    @property
+    def metadata(self) -> Path:
+        """MLMD's SQLite database."""
+        return self.root / "metadata.sqlite"
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's SQLite database, as a URI."""
+        return f"sqlite:///{self.root / 'mlflow.sqlite'}"
+
+    @property
+    def artifact_location(self) -> Path:
+        """Files that MLflow keeps."""
+        return self.root / "mlartifacts"
+
+    @property
+    def repository(self) -> Path:
+        """The model repository."""
+        return self.root / "model_repository"
+
+    @property
+    def datasets(self) -> Path:
+        """Data sets that TFDS has prepared."""
+        return self.root / "datasets"
+
+    def run(self, run_id: str) -> Path:
+        """Returns the folder of one run: its log and its summary."""
+        return self.root / "runs" / run_id
