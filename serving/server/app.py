@@ -68,9 +68,11 @@ def run(options: ServerOptions, port_file: Path | None = None) -> int:
     events: queue.SimpleQueue[int | ServingError] = queue.SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: events.put(0))
-    threading.Thread(target=_start, args=(server, options, port_file, events), name="start", daemon=True).start()
+    starting = threading.Thread(target=_start, args=(server, options, port_file, events), name="start")
+    starting.start()
     event = events.get()
     server.stop()
+    starting.join()  # the interpreter must not go down while TensorFlow is being imported
     if isinstance(event, ServingError):
         click.echo(f"Failed to start server. Error: {event}", err=True)
         return 1

@@ -33,15 +33,15 @@ class ServerCore:
         self._labels: dict[str, Mapping[str, int]] = {}
         self._versions: dict[str, ModelVersions] = {}
         self._stopping = threading.Event()
+        self._pollers: list[threading.Thread] = []
 
-    def start(self) -> None:
+    def start(self, first: Any) -> None:
         """Applies the first config, waits until each of its models serves, and begins to poll.
 
         Raises:
             ServingError: The config is refused, or a model cannot serve (R21).
         """
         options = self._options
-        first = config.from_options(options.model_name, options.model_base_path, options.model_config_file)
         self.apply(first)
         # Polling begins before the wait: a base path may appear, or be filled, long after the server starts (R22).
         self._every(options.file_system_poll_wait_seconds, self.poll)
@@ -57,6 +57,8 @@ class ServerCore:
         for versions in list(self._versions.values()):
             if not versions.close(max(0.0, deadline - time.monotonic())):
                 logger.warning("Model did not unload in time model=%s", versions.name)
+        for poller in self._pollers:
+            poller.join(max(0.0, deadline - time.monotonic()))
 
     def reload(self, new: Any, timeout: float | None) -> None:
         """Replaces the whole config, and waits for each newly named model to serve (C5, C8).
@@ -179,7 +181,9 @@ class ServerCore:
                     logger.exception("Polling failed; it goes on")
 
         if seconds > 0:
-            threading.Thread(target=repeat, name=work.__name__.strip("_"), daemon=True).start()
+            poller = threading.Thread(target=repeat, name=work.__name__.strip("_"), daemon=True)
+            self._pollers.append(poller)
+            poller.start()
 
     def _poll_config_file(self) -> None:
         """Reads the config file again and applies it, changed or not; on an error the old one keeps serving (C11)."""

@@ -78,7 +78,7 @@ class SavedModel:
             raise
 
     def close(self) -> None:
-        """Frees the session and its variables; nothing may run any more."""
+        """Frees the session and its variables; a run still going ends as CANCELLED, and none may follow."""
         self._session.close()
 
     def run(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import grpc
-from tensorflow_serving.apis import get_model_metadata_pb2, prediction_service_pb2_grpc
+from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2, prediction_service_pb2_grpc
 
 from serving.server.core import ServerCore
 from serving.server.errors import invalid_argument
+from serving.server.examples import classify, multi_inference, regress
 from serving.server.predict import predict
 from serving.server.rpc import answered, require_model_spec, time_left
 
@@ -26,6 +27,25 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         """Answers tensors with tensors."""
         with self._core.borrow(require_model_spec(request)) as servable:
             return predict(servable, request, time_left(context))
+
+    @answered
+    def Classify(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 (gRPC's name)
+        """Answers tf.Examples with classes and scores."""
+        with self._core.borrow(require_model_spec(request)) as servable:
+            return classify(servable, request, time_left(context))
+
+    @answered
+    def Regress(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 (gRPC's name)
+        """Answers tf.Examples with one value each."""
+        with self._core.borrow(require_model_spec(request)) as servable:
+            return regress(servable, request, time_left(context))
+
+    @answered
+    def MultiInference(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 (gRPC's name)
+        """Answers tf.Examples through several signatures at once; the first task alone says which servable (P32)."""
+        spec = request.tasks[0].model_spec if request.tasks else model_pb2.ModelSpec()
+        with self._core.borrow(spec) as servable:
+            return multi_inference(servable, request, time_left(context))
 
     @answered
     def GetModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 (gRPC's name)

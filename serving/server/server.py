@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import threading
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 
+from serving.server import config
 from serving.server.errors import Code, ServingError, invalid_argument
 from serving.server.options import ServerOptions
 
@@ -36,6 +41,8 @@ class Server:
         self._options = options
         self._core: ServerCore | None = None
         self._grpc: grpc.Server | None = None
+        self._threads = ThreadPoolExecutor(options.grpc_max_threads or 4 * (os.cpu_count() or 1), "grpc")
+        self._lock = threading.Lock()
         self._stopped = False
         self.port = 0
 
@@ -54,14 +61,15 @@ class Server:
         Raises:
             ServingError: The options or the config are refused, a model cannot serve, or the port is taken.
         """
-        options = self._options
-        _check_listening(options)
-        self._core = core = _core(options)
-        if self._stopped:
-            core.close(0.0)
         try:
-            core.start()
-            self._grpc, self.port = _listen(options, core)
+            first = _first_config(self._options)
+            core = _core(self._options)
+            with self._unless_stopped():
+                self._core = core
+            core.start(first)
+            with self._unless_stopped():
+                self._grpc = _grpc_server(self._threads, core, self._options)
+                self.port = _listen(self._grpc, self._options)
         except BaseException:
             self.stop()
             raise
@@ -72,12 +80,30 @@ class Server:
 
         Safe to call again, and from another thread than the one in `start`, which then raises.
         """
-        self._stopped = True
-        grace = self._options.shutdown_grace_seconds
+        with self._lock:
+            self._stopped = True
+        deadline = time.monotonic() + self._options.shutdown_grace_seconds
         if self._grpc is not None:
-            self._grpc.stop(grace).wait()
+            self._grpc.stop(self._options.shutdown_grace_seconds).wait()
         if self._core is not None:
-            self._core.close(grace)
+            self._core.close(max(0.0, deadline - time.monotonic()))
+        self._threads.shutdown(wait=False)
+
+    @contextlib.contextmanager
+    def _unless_stopped(self) -> Iterator[None]:
+        """Guards a step of the start: what it sets up, a stop either sees or prevents."""
+        with self._lock:
+            if self._stopped:
+                raise ServingError(Code.CANCELLED, "The server was stopped before it had started")
+            yield
+
+
+def _first_config(options: ServerOptions) -> Any:
+    """Reads the config and checks all that can be checked before TensorFlow is imported and models are loaded."""
+    _check_listening(options)
+    first = config.from_options(options.model_name, options.model_base_path, options.model_config_file)
+    config.models(first)
+    return first
 
 
 def _check_listening(options: ServerOptions) -> None:
@@ -102,25 +128,38 @@ def _port_error(options: ServerOptions, error: Exception) -> ServingError:
 def _core(options: ServerOptions) -> ServerCore:
     from serving.server.core import ServerCore
     from serving.server.engine import SavedModel
+    from serving.server.warmup import warm_up
 
     def load(path: Path) -> SavedModel:
-        return SavedModel.load(path, options.saved_model_tags)
+        model = SavedModel.load(path, options.saved_model_tags)
+        try:
+            if options.enable_model_warmup:
+                warm_up(model, path)
+        except BaseException:
+            model.close()
+            raise
+        return model
 
     return ServerCore(options, load)
 
 
-def _listen(options: ServerOptions, core: ServerCore) -> tuple[grpc.Server, int]:
+def _grpc_server(threads: ThreadPoolExecutor, core: ServerCore, options: ServerOptions) -> grpc.Server:
+    # W1: of the generated service modules, only the _grpc ones can be imported.
     from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
     from serving.server.model_service import ModelService
     from serving.server.prediction import PredictionService
 
-    threads = options.grpc_max_threads or 4 * (os.cpu_count() or 1)
-    server = grpc.server(ThreadPoolExecutor(threads, thread_name_prefix="grpc"), options=_GRPC_OPTIONS)
+    server = grpc.server(threads, options=_GRPC_OPTIONS)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(core), server)
     service = ModelService(core, options.reload_timeout_seconds)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(service, server)
-    port = 0
+    return server
+
+
+def _listen(server: grpc.Server, options: ServerOptions) -> int:
+    """Opens the port, the socket or both, and returns the port."""
+    port: int = 0
     try:
         if options.port is not None:
             port = server.add_insecure_port(f"{options.host}:{options.port}")
@@ -129,4 +168,4 @@ def _listen(options: ServerOptions, core: ServerCore) -> tuple[grpc.Server, int]
     except RuntimeError as error:
         raise _port_error(options, error) from error
     server.start()
-    return server, port
+    return port

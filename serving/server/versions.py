@@ -81,6 +81,7 @@ class ModelVersions:
         self._versions: dict[int, _Version] = {}
         self._changed = threading.Condition()
         self._closed = False
+        self._workers: set[threading.Thread] = set()
 
     def aspire(self, paths: Mapping[int, Path]) -> None:
         """Sets which versions are to serve, by number; loads and unloads begin at once and go on by themselves."""
@@ -89,12 +90,21 @@ class ModelVersions:
                 self._aspire(paths)
 
     def close(self, timeout: float) -> bool:
-        """Unloads everything and loads nothing more; tells whether all had reached END within `timeout` seconds."""
+        """Unloads everything and loads nothing more; tells whether all had reached END within `timeout` seconds.
+
+        Runs that are still going by then are cancelled: nothing else would end one that has no deadline.
+        """
         with self._changed:
             self._closed = True
             self._aspire({})
-            self._changed.notify_all()
-            return self._changed.wait_for(self._all_ended, timeout)
+            ended = self._changed.wait_for(self._all_ended, timeout)
+            for version in self._versions.values():
+                if version.model is not None:
+                    version.model.close()
+            workers = list(self._workers)
+        for worker in workers:
+            worker.join(timeout)
+        return ended
 
     @contextlib.contextmanager
     def borrow(self, number: int | None = None) -> Iterator[Servable]:
@@ -209,7 +219,10 @@ class ModelVersions:
 
     def _in_thread(self, work: Callable[[_Version], None], version: _Version) -> None:
         name = f"{work.__name__.strip('_')}-{self.name}-{version.number}"
-        threading.Thread(target=work, args=(version,), name=name, daemon=True).start()
+        # No daemon: a thread inside TensorFlow when the interpreter goes down aborts the process.
+        worker = threading.Thread(target=work, args=(version,), name=name)
+        self._workers = {known for known in self._workers if known.is_alive()} | {worker}
+        worker.start()
 
     def _bring_up(self, version: _Version) -> None:
         """The body of a load's thread."""
@@ -255,7 +268,7 @@ class ModelVersions:
             model, version.model = version.model, None
         if model is not None:
             model.close()
-        del model
+        del model  # the last reference: END says that the memory is free
         with self._changed:
             self._enter(version, State.END)
             self._advance()
