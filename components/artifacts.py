@@ -1,51 +1,10 @@
-"""Names that components share: feature, split, property and file names, and the artifact type of ours.
-
-This module imports TFX's types only, so that a component can be declared without TensorFlow.
-"""
+"""The artifact type of ours."""
 
 from tfx.types import artifact
 
-# Features of the examples that DatasetGen writes.
-IMAGE = "image"
-LABEL = "label"
-HEIGHT = "height"
-WIDTH = "width"
-CHANNELS = "channels"
-BRIGHTNESS = "brightness"
-
-# Splits. The test split is seen by the Evaluator and by infra validation, never by training.
-TRAIN = "train"
-VALIDATION = "validation"
-TEST = "test"
-
-# Constants of a full pass over the train split, that Transform computes and adds to every transformed example.
-PIXEL_MEAN = "pixel_mean"
-PIXEL_VARIANCE = "pixel_variance"
-
-# Signatures of every exported SavedModel (see `components.trainer.export`).
-SERVING_DEFAULT = "serving_default"
-PIXELS = "pixels"
-CLASSIFY = "classify"
-
-# Files that components leave beside each other's artifacts.
-TRAINING_FILE = "training.json"
-INFRA_FILE = "infra_validation.json"
-WARMUP_FILE = "tf_serving_warmup_requests"
-REGISTRATION_FILE = "registration.json"
-PUBLICATION_FILE = "publication.json"
-
-# Custom properties, as TFX names them where it has the name.
-BLESSED = "blessed"
-PUSHED = "pushed"
-PUSHED_DESTINATION = "pushed_destination"
-PUSHED_VERSION = "pushed_version"
-
-# Execution property of every component of ours: a change of the code that it runs makes it run again.
-SOURCE_DIGEST = "source_digest"
-
 
 class RegisteredModel(artifact.Artifact):
-    """A model version in MLflow: `name`, `version` and the `sha256` of its bytes; the folder holds `registration.json`."""
+    """A model version in MLflow: its name, number and SHA-256; the folder holds `registration.json`."""
 
     TYPE_NAME = "RegisteredModel"
     PROPERTIES = {  # noqa: RUF012 -- TFX declares properties so

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components import artifacts, images
+from components import images, names
 
 
 def preprocessing_fn(inputs: dict[str, tf.Tensor], custom_config: dict[str, Any]) -> dict[str, tf.Tensor]:
@@ -24,14 +24,14 @@ def preprocessing_fn(inputs: dict[str, tf.Tensor], custom_config: dict[str, Any]
       `image` and `label` as they came, `pixel_mean` and `pixel_variance`: float32 [N, C], the same in every row, in
       grey levels 0..255.
     """
-    encoded = tf.reshape(inputs[artifacts.IMAGE], [-1])
+    encoded = tf.reshape(inputs[names.IMAGE], [-1])
     shape = tuple(custom_config["image_shape"])
     by_channel = tf.reshape(tf.cast(images.decode(encoded, shape), tf.float32), [-1, shape[-1]])
     return {
-        artifacts.IMAGE: encoded,
-        artifacts.LABEL: tf.reshape(inputs[artifacts.LABEL], [-1]),
-        artifacts.PIXEL_MEAN: _every_row(tft.mean(by_channel, reduce_instance_dims=False), encoded),
-        artifacts.PIXEL_VARIANCE: _every_row(tft.var(by_channel, reduce_instance_dims=False), encoded),
+        names.IMAGE: encoded,
+        names.LABEL: tf.reshape(inputs[names.LABEL], [-1]),
+        names.PIXEL_MEAN: _every_row(tft.mean(by_channel, reduce_instance_dims=False), encoded),
+        names.PIXEL_VARIANCE: _every_row(tft.var(by_channel, reduce_instance_dims=False), encoded),
     }
 
 

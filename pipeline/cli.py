@@ -1,13 +1,15 @@
 """The command line. TensorFlow, TFX and MLflow are imported by the verbs that need them, not here."""
 
+import dataclasses
+import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
-from pipeline.errors import ConvoyError
+from pipeline.errors import ConvoyError, ExitCode
 
 WORKSPACE = click.option(
     "--workspace",
@@ -79,6 +81,125 @@ def run(config: str, workspace: str, architectures: str, overrides: Sequence[str
         outcome = run_pipeline(checked, Workspace.open(workspace), jobs=jobs, observe=view.observe)
     console.print(leaderboard.table(outcome.rows, f"{checked.dataset.name}, run {outcome.run_id}"))
     sys.exit(outcome.code)
+
+
+@main.command()
+@JSON
+@click.option("--input-shape", help="Count for images of H,W,C.")
+@click.option("--classes", type=click.IntRange(1), help="Count for this many classes.")
+@click.option("--form", type=click.Choice(["paper", "small"]), default="paper", show_default=True)
+def models(as_json: bool, input_shape: str | None, classes: int | None, form: str) -> None:
+    """List the architectures: parameters, multiply-accumulates, paper."""
+    from pipeline import architectures, quiet
+
+    shape = architectures.parse_shape(input_shape)
+    with quiet.without_noise():
+        found = architectures.describe_all(shape, classes, form)
+    _show(found, as_json, architectures.table)
+
+
+@main.command()
+@WORKSPACE
+@JSON
+def status(workspace: str, as_json: bool) -> None:
+    """Check that MLflow, MLMD, the repository and the server agree; exits 1 if they don't."""
+    from pipeline import status as statuses
+    from pipeline.workspace import Workspace
+
+    found = statuses.check(Workspace.open(workspace))
+    _show(found, as_json, statuses.table)
+    problems = [problem for version in found for problem in version.problems]
+    if not as_json:
+        click.echo("\n".join(problems) or f"{len(found)} versions, and every place agrees on each.")
+    sys.exit(ExitCode.BRANCH_FAILED if problems else ExitCode.OK)
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@WORKSPACE
+@click.option("--engine", type=click.Choice(["auto", "embedded", "tensorflow_model_server"]), default="auto")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at (embedded).")
+@click.option("--port", type=click.IntRange(1, 65535), default=8500, show_default=True, help="For gRPC.")
+@click.argument("flags", nargs=-1, type=click.UNPROCESSED)
+def serve(workspace: str, engine: str, host: str, port: int, flags: Sequence[str]) -> None:
+    """Serve the model repository; more FLAGS as tensorflow_model_server names them."""
+    from pipeline.serve import serve as serve_models
+    from pipeline.workspace import Workspace
+
+    serve_models(Workspace.open(workspace), engine, host, port, flags)
+
+
+@main.command()
+@click.argument("model")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.option("--server", default="127.0.0.1:8500", show_default=True, help="HOST:PORT.")
+@click.option("--label", help="Ask the version that this label points to.")
+@click.option("--version", type=click.IntRange(1), help="Ask this version.")
+@JSON
+def predict(
+    model: str, images: Sequence[str], server: str, label: str | None, version: int | None, as_json: bool
+) -> None:
+    """Ask a server which class each IMAGE is."""
+    from pipeline import predict as predictions
+
+    _show(predictions.ask(server, model, images, version, label), as_json, predictions.table)
+
+
+@main.command()
+@WORKSPACE
+@JSON
+@click.option("--plot", type=click.Path(dir_okay=False), help="Draw accuracy against latency into this file.")
+def compare(workspace: str, as_json: bool, plot: str | None) -> None:
+    """Rank every registered version, over all runs."""
+    from pathlib import Path
+
+    from pipeline import compare as comparison
+    from pipeline.workspace import Workspace
+
+    rows = comparison.read(Workspace.open(workspace))
+    _show(rows, as_json, comparison.table)
+    if plot:
+        comparison.plot(rows, Path(plot))
+
+
+@main.command()
+@WORKSPACE
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+def ui(workspace: str, host: str, port: int) -> None:
+    """Open MLflow's own UI over the workspace."""
+    from pipeline.serve import check_free
+    from pipeline.workspace import Workspace
+
+    place = Workspace.open(workspace)
+    check_free(host, port)
+    click.echo(f"MLflow UI at http://{host}:{port} (Ctrl-C ends it)")
+    flags = {"backend-store-uri": place.tracking_uri, "host": host, "port": port}
+    command = [sys.executable, "-m", "mlflow", "ui", *(f"--{name}={value}" for name, value in flags.items())]
+    os.execv(sys.executable, [*command, f"--default-artifact-root={place.artifact_location}"])
+
+
+@main.command()
+@WORKSPACE
+@JSON
+@click.option("--port", type=click.IntRange(1, 65535), default=8500, show_default=True, help="The port to check.")
+def doctor(workspace: str, as_json: bool, port: int) -> None:
+    """Check this machine and the workspace, and say what would help; exits 1 if Convoy can't work so."""
+    from pipeline import doctor as doctors
+
+    found = list(doctors.examine(workspace, port))
+    _show(found, as_json, doctors.table)
+    sys.exit(ExitCode.BRANCH_FAILED if any(finding.fatal for finding in found) else ExitCode.OK)
+
+
+def _show(found: Sequence[Any], as_json: bool, table: Callable[[Any], Any]) -> None:
+    """Prints what a verb found: as JSON, or as its table."""
+    if as_json:
+        plain = [dataclasses.asdict(one) if dataclasses.is_dataclass(one) else one for one in found]
+        click.echo(json.dumps(plain, indent=2))
+    else:
+        from rich.console import Console
+
+        Console().print(table(found))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from tfx.proto import trainer_pb2, transform_pb2
 from tfx.types.channel import BaseChannel
 
 import models
-from components import artifacts, champion
+from components import champion, names
 from components.data_gate.component import DataGate
 from components.dataset_gen import sources
 from components.dataset_gen.component import DatasetGen
@@ -68,12 +68,10 @@ class _Data:
             examples=examples,
             schema=self.schema.outputs["schema"],
             preprocessing_fn="components.transform.preprocessing_fn",
-            splits_config=transform_pb2.SplitsConfig(
-                analyze=[artifacts.TRAIN], transform=[artifacts.TRAIN, artifacts.VALIDATION]
-            ),
+            splits_config=transform_pb2.SplitsConfig(analyze=[names.TRAIN], transform=[names.TRAIN, names.VALIDATION]),
             custom_config={
                 "image_shape": list(facts.image_shape),
-                artifacts.SOURCE_DIGEST: source_digest("components.transform", "components.images"),
+                names.SOURCE_DIGEST: source_digest("components.transform", "components.images"),
             },
         )
         self.transform.add_upstream_node(self.gate)
@@ -89,7 +87,7 @@ def _branch(config: Config, plan: Plan, data: _Data, workspace: Workspace) -> li
         model=trainer.outputs["model"],
         baseline_model=_baseline(trainer, plan.name),
         eval_config=_eval_config(config),
-        example_splits=[artifacts.TEST],
+        example_splits=[names.TEST],
     ).with_id(f"Evaluator.{plan.name}")
     infra = InfraValidator(
         trainer.outputs["model"], data.examples.outputs["examples"], name, config.gate.max_latency_ms
@@ -114,8 +112,8 @@ def _trainer(config: Config, plan: Plan, data: _Data) -> tfx.components.Trainer:
         run_fn="components.trainer.run.run_fn",
         examples=data.transform.outputs["transformed_examples"],
         transform_graph=data.transform.outputs["transform_graph"],
-        train_args=trainer_pb2.TrainArgs(splits=[artifacts.TRAIN]),
-        eval_args=trainer_pb2.EvalArgs(splits=[artifacts.VALIDATION]),
+        train_args=trainer_pb2.TrainArgs(splits=[names.TRAIN]),
+        eval_args=trainer_pb2.EvalArgs(splits=[names.VALIDATION]),
         custom_config={
             "architecture": plan.name,
             "form": plan.form,
@@ -124,7 +122,7 @@ def _trainer(config: Config, plan: Plan, data: _Data) -> tfx.components.Trainer:
             "image_shape": list(data.facts.image_shape),
             "class_names": list(data.facts.class_names),
             "precision": config.training.precision,
-            artifacts.SOURCE_DIGEST: _training_digest(plan.name),
+            names.SOURCE_DIGEST: _training_digest(plan.name),
         },
     ).with_id(f"Trainer.{plan.name}")
 
@@ -162,9 +160,7 @@ def _eval_config(config: Config) -> tfma.EvalConfig:
         ),
     )
     return tfma.EvalConfig(
-        model_specs=[
-            tfma.ModelSpec(signature_name=artifacts.CLASSIFY, label_key=artifacts.LABEL, prediction_key="scores")
-        ],
+        model_specs=[tfma.ModelSpec(signature_name=names.CLASSIFY, label_key=names.LABEL, prediction_key="scores")],
         slicing_specs=[tfma.SlicingSpec()],
         metrics_specs=[
             tfma.MetricsSpec(
@@ -187,6 +183,7 @@ def _publisher(config: Config, registered: BaseChannel, name: str, workspace: Wo
         label=config.publish.label,
         keep_versions=config.publish.keep_versions,
         tracking_uri=workspace.tracking_uri,
+        server_file=str(workspace.server_file),
         damage=_damage(workspace, name),
     )
 

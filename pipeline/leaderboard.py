@@ -9,9 +9,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-# Names of the files are the components' business, but importing them would import TFX.
-REGISTRATION_FILE = "registration.json"
-PUBLICATION_FILE = "publication.json"
+from components import names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,11 +62,11 @@ def read(architecture: str, model: str, registered_uri: str | None, pushed_uri: 
     """
     if registered_uri is None:
         return Row(architecture, model, "failed", error)
-    facts = json.loads((Path(registered_uri) / REGISTRATION_FILE).read_text(encoding="utf-8"))
+    facts = json.loads((Path(registered_uri) / names.REGISTRATION_FILE).read_text(encoding="utf-8"))
     row = _facts_row(architecture, model, facts)
     if pushed_uri is None:
         return dataclasses.replace(row, state="failed", note=error)
-    publication = json.loads((Path(pushed_uri) / PUBLICATION_FILE).read_text(encoding="utf-8"))
+    publication = json.loads((Path(pushed_uri) / names.PUBLICATION_FILE).read_text(encoding="utf-8"))
     if not publication["published"]:
         return dataclasses.replace(row, state="withheld", note=publication["reason"])
     return dataclasses.replace(row, state="published")
@@ -122,11 +120,11 @@ def cells(rank_number: int, row: Row) -> list[str]:
     return [
         str(rank_number),
         row.architecture,
-        _number(row.params),
-        _number(row.macs),
+        short(row.params),
+        short(row.macs),
         f"{row.accuracy:.4f}" if row.accuracy is not None else "-",
         f"{row.train_seconds:.1f} s" if row.train_seconds is not None else "-",
-        f"{_number(row.size_bytes)}B" if row.size_bytes is not None else "-",
+        f"{short(row.size_bytes)}B" if row.size_bytes is not None else "-",
         f"{row.p50_ms:.1f} ms" if row.p50_ms is not None else "-",
         version,
         row.label or (row.state if row.state != "published" else "-"),
@@ -145,7 +143,7 @@ def table(rows: Sequence[Row], title: str) -> Table:
     return drawn
 
 
-def _number(value: int | None) -> str:
+def short(value: int | None) -> str:
     """Formats a count with three significant digits: 61.7k, 2.51M."""
     if value is None:
         return "-"

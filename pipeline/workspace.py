@@ -53,6 +53,11 @@ class Workspace:
         return f"sqlite:///{self.root / 'mlflow.sqlite'}"
 
     @property
+    def mlflow_exists(self) -> bool:
+        """Whether MLflow's database is there: asking MLflow would create it."""
+        return (self.root / "mlflow.sqlite").exists()
+
+    @property
     def artifact_location(self) -> Path:
         """Files that MLflow keeps."""
         return self.root / "mlartifacts"
@@ -61,6 +66,11 @@ class Workspace:
     def repository(self) -> Path:
         """The model repository."""
         return self.root / "model_repository"
+
+    @property
+    def server_file(self) -> Path:
+        """Where `convoy serve` says that it runs."""
+        return self.root / "server.json"
 
     @property
     def datasets(self) -> Path:

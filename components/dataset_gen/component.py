@@ -5,7 +5,7 @@ from tfx.components.example_gen import component as example_gen
 from tfx.dsl.components.base import executor_spec
 from tfx.proto import example_gen_pb2
 
-from components import artifacts
+from components import names
 from components.dataset_gen import executor
 from components.source import source_digest
 
@@ -29,10 +29,10 @@ class DatasetGen(example_gen.QueryBasedExampleGen):
           version: Its TFDS version, part of the cache key.
           data_dir: Where TFDS keeps prepared data.
         """
-        splits = (artifacts.TRAIN, artifacts.VALIDATION, artifacts.TEST)
+        splits = (names.TRAIN, names.VALIDATION, names.TEST)
         settings = struct_pb2.Struct()
         digest = source_digest("components.dataset_gen")
-        settings.update({"name": name, "version": version, "data_dir": data_dir, artifacts.SOURCE_DIGEST: digest})
+        settings.update({"name": name, "version": version, "data_dir": data_dir, names.SOURCE_DIGEST: digest})
         custom = example_gen_pb2.CustomConfig()
         custom.custom_config.Pack(settings)
         super().__init__(

@@ -11,7 +11,7 @@ from tfx.components.example_gen import base_example_gen_executor
 from tfx.proto import example_gen_pb2
 from tfx.utils import proto_utils
 
-from components import artifacts
+from components import names
 from components.dataset_gen import sources
 
 
@@ -62,14 +62,14 @@ def to_example(encoded: bytes, label: int) -> Any:
     pixels = np.asarray(Image.open(io.BytesIO(encoded)))
     height, width, *channels = pixels.shape
     ints = {
-        artifacts.LABEL: label,
-        artifacts.HEIGHT: height,
-        artifacts.WIDTH: width,
-        artifacts.CHANNELS: channels[0] if channels else 1,
+        names.LABEL: label,
+        names.HEIGHT: height,
+        names.WIDTH: width,
+        names.CHANNELS: channels[0] if channels else 1,
     }
     feature = {key: tf.train.Feature(int64_list=tf.train.Int64List(value=[value])) for key, value in ints.items()}
-    feature[artifacts.IMAGE] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[encoded]))
-    feature[artifacts.BRIGHTNESS] = tf.train.Feature(
+    feature[names.IMAGE] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[encoded]))
+    feature[names.BRIGHTNESS] = tf.train.Feature(
         float_list=tf.train.FloatList(value=[float(pixels.mean(dtype=np.float64)) / 255])
     )
     return tf.train.Example(features=tf.train.Features(feature=feature))

@@ -4,7 +4,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 from tfx.types.channel import BaseChannel, Channel
 
-from components import artifacts
+from components import names
 from components.infra_validator import executor
 from components.source import source_digest
 
@@ -15,7 +15,7 @@ class InfraValidatorSpec(component_spec.ComponentSpec):
     PARAMETERS = {  # noqa: RUF012 -- TFX declares specs so
         "model_name": component_spec.ExecutionParameter(type=str),
         "max_latency_ms": component_spec.ExecutionParameter(type=float),
-        artifacts.SOURCE_DIGEST: component_spec.ExecutionParameter(type=str),
+        names.SOURCE_DIGEST: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {  # noqa: RUF012
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),

@@ -10,7 +10,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import Artifact, artifact_utils
 from tfx.utils import path_utils
 
-from components import artifacts
+from components import names
 from components.infra_validator import probe, requests, server
 
 IMAGES = 32
@@ -33,13 +33,13 @@ class Executor(base_executor.BaseExecutor):
         servable = Path(blessing.uri) / SERVABLE
         report = validate(
             Path(path_utils.serving_model_path(model.uri)),
-            artifact_utils.get_split_uri([examples], artifacts.TEST),
+            artifact_utils.get_split_uri([examples], names.TEST),
             servable,
             exec_properties["model_name"],
             exec_properties["max_latency_ms"],
         )
-        (Path(blessing.uri) / artifacts.INFRA_FILE).write_text(json.dumps(report, indent=2), encoding="utf-8")
-        blessing.set_int_custom_property(artifacts.BLESSED, int(report["blessed"]))
+        (Path(blessing.uri) / names.INFRA_FILE).write_text(json.dumps(report, indent=2), encoding="utf-8")
+        blessing.set_int_custom_property(names.BLESSED, int(report["blessed"]))
 
 
 def validate(

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from components import artifacts
+from components import names
 from components.infra_validator.requests import Question
 from serving.client import Client, ConvoyClientError
 
@@ -33,7 +33,7 @@ def ask(target: str, model_name: str, questions: list[Question]) -> dict[str, An
             latency = _latency(client, model_name, questions)
     except ConvoyClientError as error:
         raise ProbeError(str(error)) from error
-    default = answers[artifacts.SERVING_DEFAULT]
+    default = answers[names.SERVING_DEFAULT]
     difference = max(float(np.abs(other - default).max()) for other in answers.values())
     labels = np.array([question.label for question in questions])
     return {
@@ -46,14 +46,14 @@ def ask(target: str, model_name: str, questions: list[Question]) -> dict[str, An
 
 def _answers(client: Client, model_name: str, questions: list[Question]) -> dict[str, np.ndarray]:
     sent = {
-        artifacts.SERVING_DEFAULT: {"image_bytes": [question.encoded for question in questions]},
-        artifacts.PIXELS: {"images": np.stack([question.pixels for question in questions])},
-        artifacts.CLASSIFY: {"inputs": [question.example for question in questions]},
+        names.SERVING_DEFAULT: {"image_bytes": [question.encoded for question in questions]},
+        names.PIXELS: {"images": np.stack([question.pixels for question in questions])},
+        names.CLASSIFY: {"inputs": [question.example for question in questions]},
     }
     probabilities = {}
     for signature, inputs in sent.items():
         outputs = client.predict_raw(model_name, inputs, signature=signature)
-        probabilities[signature] = np.asarray(outputs["scores" if signature == artifacts.CLASSIFY else "probabilities"])
+        probabilities[signature] = np.asarray(outputs["scores" if signature == names.CLASSIFY else "probabilities"])
     return probabilities
 
 
@@ -62,6 +62,6 @@ def _latency(client: Client, model_name: str, questions: list[Question]) -> dict
     for number in range(TIMED_REQUESTS):
         encoded = questions[number % len(questions)].encoded
         started = time.perf_counter()
-        client.predict_raw(model_name, {"image_bytes": [encoded]}, signature=artifacts.SERVING_DEFAULT)
+        client.predict_raw(model_name, {"image_bytes": [encoded]}, signature=names.SERVING_DEFAULT)
         took.append((time.perf_counter() - started) * 1000)
     return {f"p{point}": float(np.percentile(took, point)) for point in (50, 90, 99)}

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from components import artifacts, images
+from components import images, names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,23 +35,21 @@ def read(split_uri: str, count: int) -> list[Question]:
 
 def _question(record: bytes) -> Question:
     feature = tf.train.Example.FromString(record).features.feature
-    encoded = feature[artifacts.IMAGE].bytes_list.value[0]
-    height, width, channels = (
-        feature[key].int64_list.value[0] for key in (artifacts.HEIGHT, artifacts.WIDTH, artifacts.CHANNELS)
-    )
+    encoded = feature[names.IMAGE].bytes_list.value[0]
+    height, width, channels = (feature[key].int64_list.value[0] for key in (names.HEIGHT, names.WIDTH, names.CHANNELS))
     pixels = images.decode(tf.constant([encoded]), (height, width, channels))[0].numpy()
-    return Question(encoded, pixels, record, feature[artifacts.LABEL].int64_list.value[0])
+    return Question(encoded, pixels, record, feature[names.LABEL].int64_list.value[0])
 
 
 def write_warmup(servable: Path, model_name: str, questions: list[Question]) -> None:
     """Writes `assets.extra/tf_serving_warmup_requests`: each signature once, with a real image."""
-    path = servable / "assets.extra" / artifacts.WARMUP_FILE
+    path = servable / "assets.extra" / names.WARMUP_FILE
     path.parent.mkdir(exist_ok=True)
     first = questions[0]
     inputs = {
-        (artifacts.SERVING_DEFAULT, "image_bytes"): np.array([first.encoded], dtype=object),
-        (artifacts.PIXELS, "images"): first.pixels[np.newaxis],
-        (artifacts.CLASSIFY, "inputs"): np.array([first.example], dtype=object),
+        (names.SERVING_DEFAULT, "image_bytes"): np.array([first.encoded], dtype=object),
+        (names.PIXELS, "images"): first.pixels[np.newaxis],
+        (names.CLASSIFY, "inputs"): np.array([first.example], dtype=object),
     }
     with tf.io.TFRecordWriter(str(path)) as writer:
         for (signature, name), value in inputs.items():

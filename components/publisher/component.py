@@ -4,7 +4,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 from tfx.types.channel import BaseChannel, Channel
 
-from components import artifacts
+from components import artifacts, names
 from components.publisher import executor
 from components.source import source_digest
 
@@ -17,8 +17,9 @@ class PublisherSpec(component_spec.ComponentSpec):
         "label": component_spec.ExecutionParameter(type=str),
         "keep_versions": component_spec.ExecutionParameter(type=int),
         "tracking_uri": component_spec.ExecutionParameter(type=str),
+        "server_file": component_spec.ExecutionParameter(type=str),
         "damage": component_spec.ExecutionParameter(type=str),
-        artifacts.SOURCE_DIGEST: component_spec.ExecutionParameter(type=str),
+        names.SOURCE_DIGEST: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {  # noqa: RUF012
         "registered_model": component_spec.ChannelParameter(type=artifacts.RegisteredModel)
@@ -48,6 +49,7 @@ class Publisher(base_component.BaseComponent):
         label: str,
         keep_versions: int,
         tracking_uri: str,
+        server_file: str,
         damage: str,
     ) -> None:
         """Declares the component.
@@ -58,6 +60,7 @@ class Publisher(base_component.BaseComponent):
           label: `stable` or `canary`.
           keep_versions: How many versions stay; a labelled one always does.
           tracking_uri: MLflow's.
+          server_file: Where a running server of this repository says where it listens (see `serving.running`).
           damage: What is wrong with the published versions at the moment, empty if nothing: part of the cache key, so that
             a damaged repository is published again.
         """
@@ -67,8 +70,9 @@ class Publisher(base_component.BaseComponent):
             label=label,
             keep_versions=keep_versions,
             tracking_uri=tracking_uri,
+            server_file=server_file,
             damage=damage,
-            source_digest=source_digest("components.publisher", "serving.repository"),
+            source_digest=source_digest("components.publisher", "serving.repository", "serving.labels"),
             pushed_model=Channel(type=standard_artifacts.PushedModel),
         )
         super().__init__(spec)

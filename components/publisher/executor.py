@@ -8,10 +8,11 @@ import mlflow
 from tfx.dsl.components.base import base_executor
 from tfx.types import Artifact, artifact_utils
 
-from components import artifacts
+from components import names
 from components.registrar import registry
 from components.registrar.mlflow_model import SAVED_MODEL
-from serving import labels
+from serving import labels, running
+from serving.client import Client
 from serving.repository import Repository
 
 # The alias in MLflow that moves with each label of TF Serving.
@@ -30,16 +31,16 @@ class Executor(base_executor.BaseExecutor):
         """Publishes the model if it is doubly blessed, and writes what was done."""
         registered = artifact_utils.get_single_instance(input_dict["registered_model"])
         output = artifact_utils.get_single_instance(output_dict["pushed_model"])
-        facts = json.loads((Path(registered.uri) / artifacts.REGISTRATION_FILE).read_text(encoding="utf-8"))
+        facts = json.loads((Path(registered.uri) / names.REGISTRATION_FILE).read_text(encoding="utf-8"))
         publication = (
             publish(facts, exec_properties) if facts["blessed"] and facts["infra_blessed"] else _withheld(facts)
         )
-        output.set_int_custom_property(artifacts.PUSHED, int(publication["published"]))
-        output.set_string_custom_property(artifacts.PUSHED_VERSION, str(facts["version"]))
+        output.set_int_custom_property(names.PUSHED, int(publication["published"]))
+        output.set_string_custom_property(names.PUSHED_VERSION, str(facts["version"]))
         output.set_string_custom_property("model_name", facts["model_name"])
         output.set_string_custom_property("sha256", facts["sha256"])
-        output.set_string_custom_property(artifacts.PUSHED_DESTINATION, publication.get("path", ""))
-        (Path(output.uri) / artifacts.PUBLICATION_FILE).write_text(json.dumps(publication, indent=2), encoding="utf-8")
+        output.set_string_custom_property(names.PUSHED_DESTINATION, publication.get("path", ""))
+        (Path(output.uri) / names.PUBLICATION_FILE).write_text(json.dumps(publication, indent=2), encoding="utf-8")
 
 
 def publish(facts: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
@@ -51,9 +52,19 @@ def publish(facts: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
         published = repository.publish(
             name, version, Path(stored) / SAVED_MODEL, keep_versions=settings["keep_versions"], sha256=facts["sha256"]
         )
-        labels.move(repository, name, label, version)
+        _move(repository, name, label, version, Path(settings["server_file"]))
         client.set_registered_model_alias(name, ALIASES[label], str(version))
     return {"published": True, "label": label, "path": str(published.path), "sha256": published.sha256}
+
+
+def _move(repository: Repository, name: str, label: str, version: int, server_file: Path) -> None:
+    """Moves the label, on the running server too, in the order that TF Serving allows."""
+    target = running.find(server_file)
+    if target is None:
+        labels.move(repository, name, label, version)
+    else:
+        with Client(target) as client:
+            labels.move(repository, name, label, version, client=client)
 
 
 def _withheld(facts: dict[str, Any]) -> dict[str, Any]:

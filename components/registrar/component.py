@@ -4,7 +4,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 from tfx.types.channel import BaseChannel, Channel
 
-from components import artifacts
+from components import artifacts, names
 from components.registrar import executor
 from components.source import source_digest
 
@@ -17,7 +17,7 @@ class RegistrarSpec(component_spec.ComponentSpec):
         "dataset": component_spec.ExecutionParameter(type=str),
         "tracking_uri": component_spec.ExecutionParameter(type=str),
         "artifact_location": component_spec.ExecutionParameter(type=str),
-        artifacts.SOURCE_DIGEST: component_spec.ExecutionParameter(type=str),
+        names.SOURCE_DIGEST: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {  # noqa: RUF012
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),

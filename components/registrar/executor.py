@@ -7,7 +7,7 @@ from typing import Any
 from tfx.dsl.components.base import base_executor
 from tfx.types import Artifact, artifact_utils
 
-from components import artifacts
+from components import names
 from components.infra_validator.executor import SERVABLE
 from components.registrar import registry
 from serving.repository import digest
@@ -39,18 +39,18 @@ class Executor(base_executor.BaseExecutor):
         facts |= registry.register(place, facts, servable)
         output.model_name, output.model_version = facts["model_name"], facts["version"]
         output.sha256 = facts["sha256"]
-        (Path(output.uri) / artifacts.REGISTRATION_FILE).write_text(json.dumps(facts, indent=2), encoding="utf-8")
+        (Path(output.uri) / names.REGISTRATION_FILE).write_text(json.dumps(facts, indent=2), encoding="utf-8")
 
 
 def gather(inputs: dict[str, Artifact]) -> dict[str, Any]:
     """Gathers what training, evaluation and infra validation found out."""
-    training = json.loads((Path(inputs["model_run"].uri) / artifacts.TRAINING_FILE).read_text(encoding="utf-8"))
-    infra = json.loads((Path(inputs["infra_blessing"].uri) / artifacts.INFRA_FILE).read_text(encoding="utf-8"))
+    training = json.loads((Path(inputs["model_run"].uri) / names.TRAINING_FILE).read_text(encoding="utf-8"))
+    infra = json.loads((Path(inputs["infra_blessing"].uri) / names.INFRA_FILE).read_text(encoding="utf-8"))
     return {
         "training": training,
         "evaluation": evaluation_metrics(inputs["evaluation"].uri),
         "infra": infra,
-        "blessed": bool(inputs["model_blessing"].get_int_custom_property(artifacts.BLESSED)),
+        "blessed": bool(inputs["model_blessing"].get_int_custom_property(names.BLESSED)),
         "infra_blessed": bool(infra["blessed"]),
     }
 

@@ -12,7 +12,7 @@ import numpy as np
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
-from components import artifacts
+from components import names
 
 SAVED_MODEL = "saved_model"
 
@@ -40,7 +40,7 @@ def write_mlmodel(directory: Path, servable: Path, facts: dict[str, Any], run_id
         saved_model_dir=SAVED_MODEL,
         model_type="tf1-estimator",  # MLflow's name for "a SavedModel and one of its signatures".
         meta_graph_tags=["serve"],
-        signature_def_key=artifacts.PIXELS,
+        signature_def_key=names.PIXELS,
         code=None,
     )
     model.add_flavor("python_function", loader_module="mlflow.tensorflow", python_version=platform.python_version())

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from components import artifacts, images
+from components import images
 from components.trainer.input_pipeline import PixelStatistics
 
 
@@ -43,16 +43,16 @@ def export(model: keras.Model, class_names: Sequence[str], image_shape: images.S
         return answer(images.decode(image_bytes, image_shape))
 
     def classify(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        parsed = tf.io.parse_example(inputs, {artifacts.IMAGE: tf.io.FixedLenFeature([], tf.string)})
-        scores = serving_default(parsed[artifacts.IMAGE])["probabilities"]
+        parsed = tf.io.parse_example(inputs, {names.IMAGE: tf.io.FixedLenFeature([], tf.string)})
+        scores = serving_default(parsed[names.IMAGE])["probabilities"]
         return {"classes": tf.tile(names[tf.newaxis], [tf.shape(scores)[0], 1]), "scores": scores}
 
     servable = tf.Module()
     # Not the Keras model itself: its saver, like Keras' own ExportArchive, writes every weight twice.
     servable.weights = [weight.value for weight in model.weights]
     signatures = {
-        artifacts.SERVING_DEFAULT: tf.function(serving_default, [tf.TensorSpec([None], tf.string, "image_bytes")]),
-        artifacts.PIXELS: tf.function(answer, [tf.TensorSpec([None, *image_shape], tf.uint8, "images")]),
-        artifacts.CLASSIFY: tf.function(classify, [tf.TensorSpec([None], tf.string, "inputs")]),
+        names.SERVING_DEFAULT: tf.function(serving_default, [tf.TensorSpec([None], tf.string, "image_bytes")]),
+        names.PIXELS: tf.function(answer, [tf.TensorSpec([None, *image_shape], tf.uint8, "images")]),
+        names.CLASSIFY: tf.function(classify, [tf.TensorSpec([None], tf.string, "inputs")]),
     }
     tf.saved_model.save(servable, directory, signatures)

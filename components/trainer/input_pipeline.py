@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from components import artifacts, images
+from components import images, names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ def batches(
     """
     rows = _parsed(patterns, image_shape[-1]).batch(1024)
     decoded = rows.map(
-        lambda row: (images.decode(row[artifacts.IMAGE], image_shape), row[artifacts.LABEL]),
+        lambda row: (images.decode(row[names.IMAGE], image_shape), row[names.LABEL]),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     rows = decoded.unbatch().cache()
@@ -42,7 +42,7 @@ def count(patterns: Sequence[str]) -> int:
 def pixel_statistics(patterns: Sequence[str], channels: int) -> PixelStatistics:
     """Reads the constants that Transform put into every row from the first one."""
     row = next(iter(_parsed(patterns, channels).take(1)))
-    mean, variance = (row[key].numpy().tolist() for key in (artifacts.PIXEL_MEAN, artifacts.PIXEL_VARIANCE))
+    mean, variance = (row[key].numpy().tolist() for key in (names.PIXEL_MEAN, names.PIXEL_VARIANCE))
     return PixelStatistics(tuple(mean), tuple(variance))
 
 
@@ -53,9 +53,9 @@ def _records(patterns: Sequence[str]) -> tf.data.Dataset:
 
 def _parsed(patterns: Sequence[str], channels: int) -> tf.data.Dataset:
     features = {
-        artifacts.IMAGE: tf.io.FixedLenFeature([], tf.string),
-        artifacts.LABEL: tf.io.FixedLenFeature([], tf.int64),
-        artifacts.PIXEL_MEAN: tf.io.FixedLenFeature([channels], tf.float32),
-        artifacts.PIXEL_VARIANCE: tf.io.FixedLenFeature([channels], tf.float32),
+        names.IMAGE: tf.io.FixedLenFeature([], tf.string),
+        names.LABEL: tf.io.FixedLenFeature([], tf.int64),
+        names.PIXEL_MEAN: tf.io.FixedLenFeature([channels], tf.float32),
+        names.PIXEL_VARIANCE: tf.io.FixedLenFeature([channels], tf.float32),
     }
     return _records(patterns).map(lambda record: tf.io.parse_single_example(record, features))

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 import models
-from components import artifacts
+from components import names
 from components.progress import report
 from components.trainer import export, input_pipeline, optimizers
 from models.recipes import Recipe
@@ -162,7 +162,7 @@ def _record(plan: TrainingPlan, history: dict[str, list[float]], seconds: float,
         "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
     }
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / artifacts.TRAINING_FILE).write_text(json.dumps(content, indent=2), encoding="utf-8")
+    (directory / names.TRAINING_FILE).write_text(json.dumps(content, indent=2), encoding="utf-8")
 
 
 class _Progress(keras.callbacks.Callback):

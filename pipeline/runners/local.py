@@ -1,17 +1,17 @@
 """The local runner: TFX's launcher, node by node, each in a child of a preloaded fork server, branches in parallel."""
 
-import contextlib
 import dataclasses
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from pipeline import quiet
 from pipeline.errors import ConvoyError, ExitCode
 from pipeline.runners import node as child
 from pipeline.runners.node import Compiled, Failure, NodeResult
@@ -107,7 +107,7 @@ class Children:
         """Starts the fork server; what its imports say goes into a log file, not on the screen."""
         self._context.set_forkserver_preload(["pipeline.runners.preload"])
         self._logs.mkdir(parents=True, exist_ok=True)
-        with _output_to(self._logs / "forkserver.log"):
+        with quiet.output_to(self._logs / "forkserver.log"):
             forkserver.ensure_running()
 
 
@@ -175,19 +175,3 @@ def _died(exit_code: int | None) -> str:
     if exit_code is not None and exit_code < 0:
         return f"The process was ended by signal {-exit_code}{' (out of memory?)' if exit_code == -9 else ''}."
     return f"The process ended with exit code {exit_code}, without a result."
-
-
-@contextlib.contextmanager
-def _output_to(path: Path) -> Iterator[None]:
-    """Sends what this process' children inherit as output into a file, for a moment."""
-    saved = [os.dup(stream) for stream in (1, 2)]
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    try:
-        for stream in (1, 2):
-            os.dup2(log, stream)
-        yield
-    finally:
-        for stream, copy in zip((1, 2), saved, strict=True):
-            os.dup2(copy, stream)
-            os.close(copy)
-        os.close(log)

@@ -1,0 +1,84 @@
+"""`convoy compare`: every registered version, ranked, as MLflow knows it."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from pipeline import leaderboard
+from pipeline.leaderboard import Row
+from pipeline.workspace import Workspace
+
+ACCURACY, P50 = "eval/accuracy", "serve/latency_ms_p50"
+
+
+def read(workspace: Workspace) -> list[Row]:
+    """Reads every registered version with its metrics, best first.
+
+    Raises:
+      RegistryError: MLflow can't be read.
+    """
+    from components.registrar import registry
+
+    if not workspace.mlflow_exists:
+        return []
+    with registry.connected(workspace.tracking_uri) as client:
+        aliases = {model.name: model.aliases for model in client.search_registered_models()}
+        rows = [
+            _row(version, client.get_run(version.run_id).data, aliases[version.name])
+            for version in client.search_model_versions()
+        ]
+    return leaderboard.rank(rows)
+
+
+def _row(version: Any, data: Any, aliases: dict[str, str]) -> Row:
+    metrics = data.metrics
+    doubly = version.tags.get("blessed") == version.tags.get("infra_blessed") == "true"
+    return Row(
+        architecture=data.params["architecture"],
+        model=version.name,
+        state="published" if doubly else "withheld",
+        params=int(metrics["model/parameters"]),
+        macs=int(metrics["model/macs"]),
+        accuracy=metrics.get(ACCURACY),
+        train_seconds=metrics.get("train/seconds"),
+        size_bytes=int(metrics["model/size_bytes"]),
+        p50_ms=metrics.get(P50),
+        version=int(version.version),
+        label=", ".join(sorted(alias for alias, at in aliases.items() if str(at) == str(version.version))),
+    )
+
+
+def table(rows: list[Row]) -> Table:
+    """Draws the ranking; the last column has MLflow's aliases."""
+    return leaderboard.table(rows, "All registered versions, best first")
+
+
+def plot(rows: list[Row], path: Path) -> None:
+    """Draws accuracy against latency: a colour a model, the larger the more parameters."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
+    measured = [row for row in rows if row.accuracy is not None and row.p50_ms is not None]
+    for model in sorted({row.model for row in measured}):
+        versions = [row for row in measured if row.model == model]
+        size = 40 + 25 * math.log10(versions[0].params or 1) ** 1.5
+        places = [row.p50_ms for row in versions], [row.accuracy for row in versions]
+        dots = axes.scatter(*places, s=size, alpha=0.35, label=f"{model} ({leaderboard.short(versions[0].params)})")
+        for row in versions:
+            if row.label:
+                edge = dots.get_facecolor()[0][:3]
+                axes.scatter(row.p50_ms, row.accuracy, s=size, color=[edge], edgecolor="black")
+                note = f"v{row.version} {row.label}"
+                axes.annotate(note, (row.p50_ms, row.accuracy), (9, 7), textcoords="offset points", fontsize=9)
+    axes.set(xlabel="latency of one image over gRPC, median, ms", ylabel="test accuracy")
+    axes.set_title("Every registered version; what an alias points to is outlined")
+    axes.legend(title="model (parameters)", loc="lower right")
+    axes.margins(0.15)
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=150)
+    pyplot.close(figure)

@@ -1,0 +1,50 @@
+"""`convoy predict`: asks a model server which class images are."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+
+from pipeline.errors import ConvoyError
+from serving.client import Client, ConvoyClientError
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What the model says of one image."""
+
+    image: str
+    model: str
+    version: int
+    class_name: str
+    class_id: int
+    probability: float
+
+
+def ask(server: str, model: str, images: Sequence[str], version: int | None, label: str | None) -> list[Answer]:
+    """Asks about image files.
+
+    Raises:
+      ConvoyError: The server doesn't answer, doesn't know the model, or can't use an image; or a file isn't one.
+    """
+    try:
+        with Client(server) as client:
+            prediction = client.predict(model, image_bytes=list(images), version=version, label=label)
+    except ConvoyClientError as error:
+        raise ConvoyError(str(error)) from error
+    return [
+        Answer(image, prediction.model, prediction.version, row.class_name, row.class_id, row.probability)
+        for image, row in zip(images, prediction, strict=True)
+    ]
+
+
+def table(answers: list[Answer]) -> Table:
+    """Draws the answers."""
+    first = answers[0]
+    drawn = Table(title=f"{first.model} version {first.version}", title_justify="left", box=box.SIMPLE_HEAD)
+    for column in ("image", "class", "probability"):
+        drawn.add_column(column, justify="right" if column == "probability" else "left")
+    for answer in answers:
+        drawn.add_row(answer.image, answer.class_name, f"{answer.probability:.4f}")
+    return drawn
