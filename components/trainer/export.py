@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from components import images
+from components import images, names
 from components.trainer.input_pipeline import PixelStatistics
 
 
@@ -32,12 +32,12 @@ def export(model: keras.Model, class_names: Sequence[str], image_shape: images.S
       image_shape: Height, width, channels.
       directory: Where to; must not exist yet.
     """
-    names = tf.constant(list(class_names))
+    classes = tf.constant(list(class_names))
 
     def answer(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         probabilities = tf.nn.softmax(model(pixels, training=False))
         class_id = tf.argmax(probabilities, axis=-1, output_type=tf.int64)
-        return {"probabilities": probabilities, "class_id": class_id, "class_name": tf.gather(names, class_id)}
+        return {"probabilities": probabilities, "class_id": class_id, "class_name": tf.gather(classes, class_id)}
 
     def serving_default(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         return answer(images.decode(image_bytes, image_shape))
@@ -45,7 +45,7 @@ def export(model: keras.Model, class_names: Sequence[str], image_shape: images.S
     def classify(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         parsed = tf.io.parse_example(inputs, {names.IMAGE: tf.io.FixedLenFeature([], tf.string)})
         scores = serving_default(parsed[names.IMAGE])["probabilities"]
-        return {"classes": tf.tile(names[tf.newaxis], [tf.shape(scores)[0], 1]), "scores": scores}
+        return {"classes": tf.tile(classes[tf.newaxis], [tf.shape(scores)[0], 1]), "scores": scores}
 
     servable = tf.Module()
     # Not the Keras model itself: its saver, like Keras' own ExportArchive, writes every weight twice.
