@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 import click
 
-from serving.server.errors import ServingError
+from serving.server.errors import ServingError, invalid_argument
 from serving.server.options import ServerOptions
 from serving.server.server import Server
 
@@ -33,16 +33,16 @@ def _flag(name: str, text: str, kind: Any = str, default: Any = None) -> click.O
 
 
 _FLAGS = [
-    _flag("port", "TCP port for gRPC. 0: none. -1: any free one.", int),
+    _flag("port", "TCP port for gRPC. 0: none. -1: any free one.", click.IntRange(-1, 65535)),
     _flag("host", "Address to listen at."),
     _flag("grpc_socket_path", "Unix domain socket for gRPC."),
-    _flag("grpc_max_threads", "Requests at work at once. 0: four for each CPU.", int),
+    _flag("grpc_max_threads", "Requests at work at once. 0: four for each CPU.", click.IntRange(0)),
     _flag("model_name", "Name of the one model. Ignored with --model_config_file."),
     _flag("model_base_path", "Absolute path of the one model's versions. Ignored with --model_config_file."),
     _flag("model_config_file", "Text ModelServerConfig with all models."),
     _flag("model_config_file_poll_wait_seconds", "Seconds between readings of that file. 0: read once.", float),
     _flag("file_system_poll_wait_seconds", "Seconds between looks for new versions. 0: one look. <0: none.", float),
-    _flag("max_num_load_retries", "How often a failed load is tried again.", int),
+    _flag("max_num_load_retries", "How often a failed load is tried again.", click.IntRange(0)),
     _flag("load_retry_interval_micros", "Microseconds between two tries.", int),
     _flag("allow_version_labels_for_unavailable_models", "Let new labels point at versions not yet loaded.", bool),
     _flag("enable_model_warmup", "Replay a version's warm-up requests before it serves.", bool),
@@ -83,7 +83,7 @@ def _start(server: Server, options: ServerOptions, port_file: Path | None, event
     try:
         port = server.start()
         if port_file is not None:
-            _write_atomically(port_file, f"{port}\n")
+            _write_port(port_file, port)
         where = f"{options.host}:{port}" if port else f"unix:{options.grpc_socket_path}"
         click.echo(f"Running gRPC ModelServer at {where}")
     except ServingError as error:
@@ -93,14 +93,18 @@ def _start(server: Server, options: ServerOptions, port_file: Path | None, event
         events.put(1)
 
 
-def _write_atomically(path: Path, text: str) -> None:
+def _write_port(path: Path, port: int) -> None:
     """Writes a file that is whole from the moment it has its name."""
     hidden = path.with_name(f".{path.name}.{os.getpid()}")
-    with hidden.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    hidden.rename(path)
+    try:
+        with hidden.open("w", encoding="utf-8") as file:
+            file.write(f"{port}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        hidden.rename(path)
+    except OSError as error:
+        text = f"`port_file` must be a file that can be written. Received: {path} ({error}). Choose another."
+        raise invalid_argument(text) from error
 
 
 def _quiet_tensorflow() -> None:

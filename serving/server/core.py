@@ -28,6 +28,7 @@ class ServerCore:
         self._load = load
         self._retries = Retries(options.max_num_load_retries, options.load_retry_interval_micros / 1e6)
         self._lock = threading.Lock()
+        self._polling = threading.Lock()
         self._configured = False
         self._models: dict[str, ModelConfig] = {}
         self._labels: dict[str, Mapping[str, int]] = {}
@@ -82,10 +83,8 @@ class ServerCore:
                 raise ServingError(Code.CANCELLED, "The server is stopping")
             if models is None:
                 if self._configured:
-                    text = (
-                        "Cannot transition to requested config. It is only legal to transition between ModelConfigLists"
-                    )
-                    raise ServingError(Code.FAILED_PRECONDITION, text)
+                    text = "Cannot transition to requested config. It is only legal to go from one ModelConfigList"
+                    raise ServingError(Code.FAILED_PRECONDITION, f"{text} to another.")
                 logger.info("Taking no action for empty config")
                 return []
             labels = {name: model.labels for name, model in models.items()}
@@ -102,16 +101,20 @@ class ServerCore:
 
     def poll(self) -> None:
         """Looks once at every base path; trouble with one model leaves the others alone (R9)."""
-        for model in list(self._models.values()):
-            try:
-                aspired = discovery.aspired_versions(model.name, model.base_path, model.policy)
-            except OSError as error:
-                text = "Could not find base path %s for servable %s error=%r"
-                logger.warning(text, model.base_path, model.name, str(error))
-                continue
-            with self._lock:
-                if self._models.get(model.name) is model:  # else the config has changed since, and this is stale
-                    self._versions[model.name].aspire(aspired)
+        with self._polling:  # else a slow look could overrule a later one
+            for model in list(self._models.values()):
+                self._poll_model(model)
+
+    def _poll_model(self, model: ModelConfig) -> None:
+        try:
+            aspired = discovery.aspired_versions(model.name, model.base_path, model.policy)
+        except OSError as error:
+            text = "Could not find base path %s for servable %s error=%r"
+            logger.warning(text, model.base_path, model.name, str(error))
+            return
+        with self._lock:
+            if self._models.get(model.name) is model:  # else the config has changed since the look
+                self._versions[model.name].aspire(aspired)
 
     @contextlib.contextmanager
     def borrow(self, spec: Any) -> Iterator[Servable]:
@@ -148,16 +151,13 @@ class ServerCore:
     def _check_labels(self, labels: Mapping[str, Mapping[str, int]]) -> None:
         """Refuses a label on a version that does not serve now, save where C14 lets it through."""
         lenient = self._options.allow_version_labels_for_unavailable_models
-        for name, numbers in labels.items():
-            for label, number in numbers.items():
-                current = self._labels.get(name, {}).get(label, number)
-                if lenient and current == number:
-                    continue
-                if name not in self._versions or not self._versions[name].is_available(number):
-                    text = (
-                        f"Request to assign label to version {number} of model {name}, which is not currently available"
-                    )
-                    raise ServingError(Code.FAILED_PRECONDITION, f"{text} for inference (label: {label})")
+        for name, label, number in ((name, *pair) for name, pairs in labels.items() for pair in pairs.items()):
+            moves = self._labels.get(name, {}).get(label, number) != number
+            if lenient and not moves:
+                continue
+            if name not in self._versions or not self._versions[name].is_available(number):
+                text = f"Request to assign label to version {number} of model {name}, which is not currently"
+                raise ServingError(Code.FAILED_PRECONDITION, f"{text} available for inference (label: {label})")
 
     def _wait(self, noun: str, names: Iterable[str], timeout: float | None) -> None:
         deadline = None if timeout is None else time.monotonic() + timeout

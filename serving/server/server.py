@@ -116,12 +116,16 @@ def _check_listening(options: ServerOptions) -> None:
             try:
                 probe.bind((options.host, options.port))
             except OSError as error:
-                raise _port_error(options, error) from error
+                raise _cannot_listen(_address(options), error) from error
 
 
-def _port_error(options: ServerOptions, error: Exception) -> ServingError:
-    where = f"{options.host}:{options.port}"
-    text = f"`port` must be free. Received: {where} ({error}). Stop what listens there, or choose another port."
+def _address(options: ServerOptions) -> str:
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    return f"{host}:{options.port}"
+
+
+def _cannot_listen(address: str, error: Exception) -> ServingError:
+    text = f"`port` must be free. Received: {address} ({error}). Stop what listens there, or choose another."
     return ServingError(Code.UNAVAILABLE, text)
 
 
@@ -159,13 +163,13 @@ def _grpc_server(threads: ThreadPoolExecutor, core: ServerCore, options: ServerO
 
 def _listen(server: grpc.Server, options: ServerOptions) -> int:
     """Opens the port, the socket or both, and returns the port."""
-    port: int = 0
-    try:
-        if options.port is not None:
-            port = server.add_insecure_port(f"{options.host}:{options.port}")
-        if options.grpc_socket_path:
-            server.add_insecure_port(f"unix:{options.grpc_socket_path}")
-    except RuntimeError as error:
-        raise _port_error(options, error) from error
+    addresses = [] if options.port is None else [_address(options)]
+    addresses += [f"unix:{options.grpc_socket_path}"] if options.grpc_socket_path else []
+    ports = []
+    for address in addresses:
+        try:
+            ports.append(server.add_insecure_port(address))
+        except RuntimeError as error:
+            raise _cannot_listen(address, error) from error
     server.start()
-    return port
+    return 0 if options.port is None else int(ports[0])

@@ -244,7 +244,7 @@ class ModelVersions:
     def _try(self, version: _Version) -> tuple[SavedModel | None, ServingError | None]:
         """Loads, and tries again as often as allowed, until the version is no longer aspired (R17)."""
         error = None
-        for attempt in range(self._retries.attempts + 1):
+        for attempt in range(max(0, self._retries.attempts) + 1):
             if attempt and version.dropped.wait(max(0.0, self._retries.interval_seconds)):
                 break
             begin = time.monotonic()

@@ -10,10 +10,11 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import click
 import numpy as np
 import pytest
 
-from serving.server.app import main
+from serving.server.app import command, main
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -67,6 +68,22 @@ def test_W12_a_port_in_use_ends_with_one_sentence():
     assert result.returncode == 1
     assert f"`port` must be free. Received: 127.0.0.1:{port}" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("spelling", "value"),
+    [([], False), ([""], True), (["=true"], True), (["=false"], False), (["=1"], True), (["=0"], False)],
+)
+def test_F9_a_flag_of_two_values_may_stand_alone_or_say_which(spelling, value):
+    name = "allow_version_labels_for_unavailable_models"
+    context = command.make_context("serve", [f"--{name}{text}" for text in spelling])
+    assert context.params[name] is value
+
+
+@pytest.mark.parametrize("flag", ["--port=65536", "--port=-2", "--max_num_load_retries=-1", "--grpc_max_threads=-1"])
+def test_numbers_that_make_no_sense_are_usage_errors(flag):
+    with pytest.raises(click.BadParameter):
+        command.make_context("serve", [flag])
 
 
 def wait_for_port(file: Path, process: subprocess.Popen) -> int:

@@ -203,6 +203,9 @@ def test_C15_C17_labels_are_replaced_as_a_whole(start, places, refused):
     assert client.factor("a", label="stable") == 2
     with refused("INVALID_ARGUMENT", "Unrecognized servable version label: canary"):
         client.factor("a", label="canary")
+    client.reload(entry(places, "b"))
+    with refused("INVALID_ARGUMENT", "Unrecognized servable version label: stable"):
+        client.factor("a", label="stable")
 
 
 def test_C16_a_label_outlives_its_version(start, places, refused):

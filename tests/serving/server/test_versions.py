@@ -8,8 +8,10 @@ import socket
 import threading
 import time
 
+import grpc
 import numpy as np
 import pytest
+from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 
 from serving.server import Server, ServerOptions, ServingError
 
@@ -328,3 +330,20 @@ def test_a_request_that_would_never_end_is_cancelled_after_the_grace_time(
     assert answer.exception().code().name in {"CANCELLED", "UNAVAILABLE"}
     client.channel.close()
     wait_for(lambda: not set(threading.enumerate()) - before, lambda: str(set(threading.enumerate()) - before))
+
+
+def test_F2_a_socket_path_serves_with_and_without_a_port(serve, publish_linear, base, tmp_path):
+    publish_linear(base, 1)
+    path = tmp_path / "socket"
+    client = serve(model_base_path=str(base), port=None, grpc_socket_path=str(path))
+    assert client.server.port == 0
+    with grpc.insecure_channel(f"unix:{path}") as channel:
+        stub = model_service_pb2_grpc.ModelServiceStub(channel)
+        request = get_model_status_pb2.GetModelStatusRequest(model_spec={"name": "m"})
+        assert stub.GetModelStatus(request).model_version_status[0].version == 1
+
+
+def test_a_socket_path_that_cannot_be_opened_is_refused(serve, publish_linear, base, refused):
+    publish_linear(base, 1)
+    with refused("UNAVAILABLE", "Received: unix:/absent/socket"):
+        serve(model_base_path=str(base), grpc_socket_path="/absent/socket")
