@@ -77,7 +77,7 @@ def plot(rows: list[Row], path: Path) -> None:
                 axes.annotate(note, (row.p50_ms, row.accuracy), (9, 7), textcoords="offset points", fontsize=9)
     axes.set(xlabel="latency of one image over gRPC, median, ms", ylabel="test accuracy")
     axes.set_title("Every registered version; what an alias points to is outlined")
-    axes.legend(title="model (parameters)", loc="lower right")
+    figure.legend(title="model (parameters)", loc="outside lower center", ncols=4)
     axes.margins(0.15)
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=150)

@@ -125,12 +125,13 @@ def run(compiled: Compiled, children: Children, jobs: int, listener: Listener) -
     """
     records = {name: NodeRecord(name) for name in compiled.upstream}
     running: dict[Connection, tuple[NodeRecord, float]] = {}
+    threads = max(1, cores() // jobs)
     while True:
         _skip(records, compiled.upstream, listener)
         for record in _ready(records, compiled.upstream)[: jobs - len(running)]:
             record.state = "running"
             listener(record, None)
-            connection = children.start(record.id, child.launch, compiled.ir, record.id)
+            connection = children.start(record.id, child.launch, compiled.ir, record.id, threads)
             running[connection] = (record, time.monotonic())
         if not running:
             return list(records.values())
@@ -145,8 +146,8 @@ def run(compiled: Compiled, children: Children, jobs: int, listener: Listener) -
             listener(record, content if kind == "progress" else None)
 
 
-def default_jobs() -> int:
-    """Returns how many nodes run at a time unless told: one a core that this process may use."""
+def cores() -> int:
+    """Counts the cores that this process may use: as many nodes run at a time, unless told."""
     return len(os.sched_getaffinity(0))
 
 

@@ -1,0 +1,129 @@
+"""`make demo`: the main job on real data, from the data set to a plain TF Serving client's answers."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import Image
+from rich.console import Console
+
+from components.dataset_gen import scans
+from pipeline import config, display, leaderboard
+from pipeline.cli import ENVIRONMENT
+from pipeline.errors import ConvoyError, ExitCode
+from pipeline.run import run
+from pipeline.workspace import Workspace
+
+SAMPLES = 8
+# Not imported here: its stubs import all of TensorFlow.
+PLAIN_CLIENT = Path(__file__).with_name("plain_client.py")
+STOP_TIMEOUT_S = 15.0
+
+
+def main() -> int:
+    """Runs the demo; returns the exit code of the run, or 1 if the served models don't answer."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    console = Console()
+    try:
+        return _demo(console, Workspace.open(os.environ.get("CONVOY_WORKSPACE", "workspace")))
+    except ConvoyError as error:
+        console.print(f"convoy: {error}", style="red", highlight=False, markup=False)
+        return int(error.code)
+
+
+def _demo(console: Console, workspace: Workspace) -> int:
+    console.print("Convoy: [bold]digits[/], four architectures, from the data set to a served model", highlight=False)
+    checked = config.load("digits")
+    with display.view(console) as view:
+        outcome = run(checked, workspace, jobs=None, observe=view.observe)
+    live = [row for row in outcome.rows if row.label]
+    if live:
+        _ask(console, workspace, [row.model for row in live])
+    console.print(leaderboard.table(outcome.rows, "Ranked by test accuracy; version = MLflow's = the served folder's"))
+    cached = "" if outcome.count("ran") else ", nothing had changed"
+    console.print(f"{outcome.count('ran')} steps ran, {outcome.count('cached')} were cached{cached}.", highlight=False)
+    _what_next(console, workspace, live[0].model if live else "MODEL")
+    return int(outcome.code)
+
+
+def _ask(console: Console, workspace: Workspace, models: list[str]) -> None:
+    """Serves the repository and lets a plain client, a process of its own, ask every model."""
+    images, labels = write_samples(workspace.root / "samples")
+    console.print(f"Serving {len(models)} models; a plain TF Serving client asks each for {SAMPLES} test images.")
+    with serving(workspace) as server:
+        command = [sys.executable, str(PLAIN_CLIENT), server, ",".join(models), *map(str, images)]
+        answered = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answered.returncode:
+        last = answered.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        raise ConvoyError(f"An answer from every model is required. Received: {last[0]}", ExitCode.BRANCH_FAILED)
+    width = max(len(line.partition(":")[0]) for line in answered.stdout.splitlines()) + 1
+    console.print(f"  {'the right classes':{width}} {' '.join(labels)}", style="dim", highlight=False)
+    for line in answered.stdout.splitlines():
+        who, _, classes = line.partition(": ")
+        console.print(f"  {who + ':':{width}} {classes}", highlight=False)
+
+
+def write_samples(folder: Path) -> tuple[list[Path], list[str]]:
+    """Writes the first test images as PNG files; returns their paths and right classes."""
+    folder.mkdir(exist_ok=True)
+    images, labels = scans.load_images()
+    paths = []
+    for row in scans.split_rows(labels)["test"][:SAMPLES]:
+        path = folder / f"{row}-is-{labels[row]}.png"
+        Image.fromarray(images[row, :, :, 0]).save(path)
+        paths.append(path)
+    return paths, [path.stem[-1] for path in paths]
+
+
+@contextlib.contextmanager
+def serving(workspace: Workspace) -> Iterator[str]:
+    """Runs `convoy serve` on a free port for the length of a block; yields `host:port` at once, before it is ready."""
+    port = _free_port()
+    command = [sys.executable, "-m", "pipeline.cli", "serve", f"--workspace={workspace.root}", f"--port={port}"]
+    with (workspace.root / "server.log").open("ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_TIMEOUT_S)
+        process.kill()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _what_next(console: Console, workspace: Workspace, model: str) -> None:
+    convoy = Path(sys.executable).with_name("convoy")
+    with contextlib.suppress(ValueError):
+        convoy = convoy.relative_to(Path.cwd())
+    sample = next((workspace.root / "samples").glob("*.png"), Path("IMAGE"))
+    with contextlib.suppress(ValueError):
+        sample = sample.relative_to(Path.cwd())
+    console.print("[bold]Try next[/]")
+    lines = {
+        f"{convoy} ui": "compare the models in MLflow's UI",
+        f"{convoy} serve & sleep 15; {convoy} predict {model} {sample}": "ask a model yourself",
+        f"{convoy} run digits --set architectures.lenet5.epochs=40": "train one again; the others are cached",
+    }
+    for command, purpose in lines.items():
+        console.print(f"  {command}  [dim]# {purpose}[/]", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    started = time.monotonic()
+    code = main()
+    print(f"{time.monotonic() - started:.0f} s")
+    sys.exit(code)

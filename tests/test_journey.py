@@ -1,0 +1,191 @@
+"""The main job end to end, as a newcomer runs it: real data, real processes, real sockets, one workspace.
+
+One run of the demo feeds all the tests here; they go on in the order in which they stand, as its user would.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BIN = Path(sys.executable).parent
+ARCHITECTURES = {"lenet5", "allcnn_c", "resnet20", "mobilenet"}
+
+
+def convoy(workspace: Path, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(BIN / "convoy"), verb, *arguments, f"--workspace={workspace}"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
+
+
+def summary(workspace: Path) -> dict[str, Any]:
+    return dict(json.loads(sorted(workspace.glob("runs/*/summary.json"))[-1].read_text()))
+
+
+def ran(workspace: Path) -> set[str]:
+    return {node["id"] for node in summary(workspace)["nodes"] if node["state"] == "ran"}
+
+
+def statuses(workspace: Path) -> list[dict[str, Any]]:
+    return list(json.loads(convoy(workspace, "status", "--json").stdout))
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("journey") / "workspace"
+
+
+@pytest.fixture(scope="module")
+def demo(workspace: Path) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.demo"],
+        env=os.environ | {"CONVOY_WORKSPACE": str(workspace)},
+        capture_output=True,
+        text=True,
+        timeout=580,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def test_demo_trains_publishes_and_serves_all_four(demo: subprocess.CompletedProcess[str], workspace: Path) -> None:
+    rows = {row["architecture"]: row for row in summary(workspace)["rows"]}
+    assert set(rows) == ARCHITECTURES
+    for row in rows.values():
+        assert (row["state"], row["version"], row["label"]) == ("published", 1, "stable"), row
+        assert row["accuracy"] >= 0.95
+        assert min(row[key] for key in ("params", "macs", "train_seconds", "size_bytes", "p50_ms")) > 0
+    accuracies = [row["accuracy"] for row in summary(workspace)["rows"]]
+    assert accuracies == sorted(accuracies, reverse=True)
+
+
+def test_demo_shows_answers_table_and_three_next_steps(demo: subprocess.CompletedProcess[str]) -> None:
+    right = next(line for line in demo.stdout.splitlines() if "right classes" in line).split()[3:]
+    for name in ARCHITECTURES:
+        answered = next(line for line in demo.stdout.splitlines() if f"digits_{name} version 1:" in line).split()[3:]
+        assert len(answered) == len(right)
+        assert sum(a == b for a, b in zip(answered, right, strict=True)) >= len(right) - 2
+    assert len(demo.stdout.partition("Try next")[2].strip().splitlines()) == 4  # Three lines, and the seconds.
+    assert demo.stderr == ""
+
+
+def test_demo_stops_what_it_started(demo: subprocess.CompletedProcess[str], workspace: Path) -> None:
+    own = {os.getpid(), os.getppid()}
+    commands = {
+        int(path.name): (path / "cmdline").read_bytes() for path in Path("/proc").iterdir() if path.name.isdigit()
+    }
+    assert [pid for pid, line in commands.items() if str(workspace).encode() in line and pid not in own] == []
+    assert not (workspace / "server.json").exists()
+
+
+def test_one_number_one_hash(demo: subprocess.CompletedProcess[str], workspace: Path) -> None:
+    found = statuses(workspace)
+    assert {version["model"] for version in found} == {f"digits_{name}" for name in ARCHITECTURES}
+    for version in found:
+        assert version["problems"] == []
+        assert len(set(version["sha256"].values())) == 1
+        assert (version["labels"], version["aliases"]) == (["stable"], ["champion"])
+        served = workspace / "model_repository" / version["model"] / str(version["version"])
+        subprocess.run(
+            ["sha256sum", "--check", "--quiet", "--strict", f"../{served.name}.sha256"], cwd=served, check=True
+        )
+        manifest = subprocess.run(["sha256sum", f"{served}.sha256"], capture_output=True, text=True, check=True).stdout
+        assert manifest.split()[0] == version["sha256"]["mlmd"]
+
+
+def test_served_version_leads_back_to_its_examples(demo: subprocess.CompletedProcess[str], workspace: Path) -> None:
+    for version in statuses(workspace):
+        nodes = [step["node"] for step in version["lineage"]]
+        assert nodes[0] == "Registrar"
+        assert {"Trainer", "Evaluator", "InfraValidator", "Transform", "DatasetGen"} <= set(nodes)
+        trainer = next(step for step in version["lineage"] if step["node"] == "Trainer")
+        inputs = {artifact["type"]: artifact["uri"] for artifact in trainer["inputs"]}
+        assert (Path(inputs["Examples"]) / "Split-train").is_dir()
+
+
+def test_nothing_changed_nothing_runs(demo: subprocess.CompletedProcess[str], workspace: Path) -> None:
+    done = convoy(workspace, "run", "digits")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {node["state"] for node in summary(workspace)["nodes"]} == {"cached"}
+    assert len(done.stdout.split("cached seconds=")) == 1 + len(summary(workspace)["nodes"])
+    assert [version["version"] for version in statuses(workspace)] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("damage", ["deleted", "emptied file", "wiped repository"])
+def test_damaged_repository_is_published_again(
+    demo: subprocess.CompletedProcess[str], workspace: Path, damage: str
+) -> None:
+    repository = workspace / "model_repository"
+    version = repository / "digits_lenet5" / "1"
+    before = {status["model"]: status["sha256"]["repository"] for status in statuses(workspace)}
+    if damage == "deleted":
+        shutil.rmtree(version)
+    elif damage == "emptied file":
+        (version / "saved_model.pb").write_bytes(b"")
+        assert any("digits_lenet5" in problem for s in statuses(workspace) for problem in s["problems"])
+        assert convoy(workspace, "status").returncode == 1
+    else:
+        shutil.rmtree(repository)
+    assert convoy(workspace, "run", "digits").returncode == 0
+    damaged = ARCHITECTURES if damage == "wiped repository" else {"lenet5"}
+    assert ran(workspace) == {f"Publisher.{name}" for name in damaged}
+    assert {s["model"]: s["sha256"]["repository"] for s in statuses(workspace)} == before
+    assert all(status["problems"] == [] and status["labels"] == ["stable"] for status in statuses(workspace))
+
+
+def test_killed_at_any_moment_the_next_run_finishes(demo: subprocess.CompletedProcess[str], workspace: Path) -> None:
+    """A new recipe makes one new version, however often the run that makes it is killed, and wherever."""
+    run = ["run", "digits", "--architectures", "lenet5", "--set", "architectures.lenet5.epochs=14", "--jobs", "1"]
+    for node in ("Trainer.lenet5", "Registrar.lenet5", "Publisher.lenet5"):
+        known = set(workspace.glob("runs/*"))
+        process = subprocess.Popen([str(BIN / "convoy"), *run, f"--workspace={workspace}"], stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while not [
+            log for log in set(workspace.glob("runs/*/logs/*")) if log.stem == node and log.parents[1] not in known
+        ]:
+            assert process.poll() is None, "The run ended before it could be killed."
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    finished = convoy(workspace, *run)
+    assert finished.returncode in (0, 4), finished.stdout + finished.stderr
+    lenets = [status for status in statuses(workspace) if status["model"] == "digits_lenet5"]
+    assert [status["version"] for status in lenets] == [1, 2]
+    assert all(status["problems"] == [] for status in lenets)
+
+
+def test_second_candidate_was_judged_against_its_own_champion(
+    demo: subprocess.CompletedProcess[str], workspace: Path
+) -> None:
+    """The new LeNet-5 of the test above has exactly one baseline: the first LeNet-5."""
+    second = next(s for s in statuses(workspace) if s["model"] == "digits_lenet5" and s["version"] == 2)
+    evaluator = next(step for step in second["lineage"] if step["node"] == "Evaluator")
+    models = sorted(artifact["uri"] for artifact in evaluator["inputs"] if artifact["type"] == "Model")
+    assert len(models) == 2
+    assert all("/Trainer.lenet5/" in uri for uri in models)
+
+
+def test_branch_that_fails_sinks_only_itself(demo: subprocess.CompletedProcess[str], workspace: Path) -> None:
+    done = convoy(workspace, "run", "digits", "--set", "architectures.lenet5.learning_rate=1e30")
+    assert done.returncode == 1
+    rows = {row["architecture"]: row for row in summary(workspace)["rows"]}
+    assert rows["lenet5"]["state"] == "failed"
+    assert "A finite loss is required" in rows["lenet5"]["note"]
+    assert {rows[name]["state"] for name in ARCHITECTURES - {"lenet5"}} == {"published"}
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_nothing_blessed_is_exit_code_4(demo: subprocess.CompletedProcess[str], workspace: Path) -> None:
+    """A gate that nobody passes: the version is registered all the same, the champion stays."""
+    gate = ["--architectures", "lenet5", "--set", "gate.min_accuracy=1.0", "--set", "architectures.lenet5.epochs=1"]
+    assert convoy(workspace, "run", "digits", *gate).returncode == 4
+    withheld = [status for status in statuses(workspace) if status["model"] == "digits_lenet5"][-1]
+    assert (withheld["published"], withheld["aliases"], withheld["problems"]) == (False, [], [])
