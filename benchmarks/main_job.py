@@ -102,11 +102,13 @@ def steps(summary: dict[str, Any]) -> dict[str, float]:
 
 
 def record(phases: dict[str, dict[str, Any]], output: str) -> None:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     cores = len(os.sched_getaffinity(0))
     about = {
         "date": f"{datetime.date.today()}",
-        "commit": commit.strip(),
+        "commit": commit.stdout.strip(),
         "machine": f"{cores} cores, {platform.machine()}, Python {platform.python_version()}",
     }
     RESULTS.mkdir(exist_ok=True)
