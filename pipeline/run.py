@@ -79,7 +79,7 @@ def run(config: Config, workspace: Workspace, *, jobs: int | None, observe: Star
     directory = workspace.run(run_id)
     with _alone(workspace), _children(directory / "logs") as children:
         compiled = children.call("compile", compile_pipeline, config, workspace, run_id)
-        nodes = local.run(compiled, children, jobs or local.default_jobs(), observe(list(compiled.upstream)))
+        nodes = local.run(compiled, children, jobs or local.cores(), observe(list(compiled.upstream)))
         rows = _rows(config, workspace, nodes)
         outcome = Outcome(run_id, rows, nodes, time.monotonic() - started, directory)
         _write_summary(outcome, config)
