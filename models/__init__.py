@@ -6,12 +6,13 @@ Importing this package is cheap: Keras is loaded when a network is first created
 from models.catalog import UnknownArchitectureError, names, variant
 from models.recipes import Recipe
 from models.registry import create, describe, recipe
-from models.row import Form, Paper, Variant
+from models.row import Form, Paper, Tunable, Variant
 
 __all__ = [
     "Form",
     "Paper",
     "Recipe",
+    "Tunable",
     "UnknownArchitectureError",
     "Variant",
     "create",

@@ -1,4 +1,14 @@
-"""All-CNN: nothing but convolutions."""
+"""All-CNN-C: nothing but convolutions.
+
+The paper takes a plain network for CIFAR-10 and asks which of its parts are needed. Max-pooling turns out to be a
+convolution with stride 2 that does not learn, so it is replaced by one that does; the dense layers at the end turn out
+to be 1x1 convolutions followed by a mean over the map. What is left, nine convolutions and their ReLUs, was as good as
+anything of its day.
+
+The lecture's table stops after the second convolution of stride 2. Three more follow: 3x3 with 192 maps, whose missing
+padding trims 8x8 to 6x6; 1x1 with 192; 1x1 with one map a class, averaged over the 6x6. The paper prints a ReLU after
+that last one too. Ours has none: a class whose map is cut off at zero gets no gradient, and logits may be negative.
+"""
 
 import keras
 
@@ -16,26 +26,28 @@ def build(
     Args:
         inputs: Normalised images [N, H, W, C].
         num_classes: Number of classes.
-        pad_below: For images with a side below this many pixels, conv7 pads its maps instead of trimming them.
-        input_dropout: Share of the input dropped while training.
-        dropout: Share of the maps' values dropped after each stride-2 convolution while training.
+        pad_below: For images with a side below this many pixels conv7 pads its maps, which it would trim to nothing.
+        input_dropout: Share of the input that training drops.
+        dropout: Share of the maps that training drops after each convolution of stride 2.
     """
     last = "same" if min(inputs.shape[1:3]) < pad_below else "valid"
-    x = _dropped(inputs, input_dropout, "dropout0")
-    x = _conv(x, 96, name="conv1")
-    x = _conv(x, 96, name="conv2")
-    x = _dropped(_conv(x, 96, strides=2, name="conv3"), dropout, "dropout3")
-    x = _conv(x, 192, name="conv4")
-    x = _conv(x, 192, name="conv5")
-    x = _dropped(_conv(x, 192, strides=2, name="conv6"), dropout, "dropout6")
-    x = _conv(x, 192, padding=last, name="conv7")
-    x = _conv(x, 192, size=1, name="conv8")
+    x = _dropped(inputs, input_dropout, name="dropout0")
+    x = _conv(x, 96, 3, name="conv1")
+    x = _conv(x, 96, 3, name="conv2")
+    x = _conv(x, 96, 3, strides=2, name="conv3")
+    x = _dropped(x, dropout, name="dropout3")
+    x = _conv(x, 192, 3, name="conv4")
+    x = _conv(x, 192, 3, name="conv5")
+    x = _conv(x, 192, 3, strides=2, name="conv6")
+    x = _dropped(x, dropout, name="dropout6")
+    x = _conv(x, 192, 3, padding=last, name="conv7")
+    x = _conv(x, 192, 1, name="conv8")
     x = keras.layers.Conv2D(num_classes, 1, name="conv9")(x)
     return keras.layers.GlobalAveragePooling2D(dtype="float32", name="logits")(x)
 
 
 def _conv(
-    x: keras.KerasTensor, filters: int, *, name: str, size: int = 3, strides: int = 1, padding: str = "same"
+    x: keras.KerasTensor, filters: int, size: int, *, name: str, strides: int = 1, padding: str = "same"
 ) -> keras.KerasTensor:
     layer = keras.layers.Conv2D(
         filters, size, strides=strides, padding=padding, activation="relu", kernel_initializer="he_normal", name=name
@@ -43,5 +55,5 @@ def _conv(
     return layer(x)
 
 
-def _dropped(x: keras.KerasTensor, rate: float, name: str) -> keras.KerasTensor:
+def _dropped(x: keras.KerasTensor, rate: float, *, name: str) -> keras.KerasTensor:
     return keras.layers.Dropout(rate, name=name)(x) if rate else x

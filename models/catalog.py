@@ -6,7 +6,7 @@ new family is a module `models/<family>.py` with one function, `build(inputs, nu
 
 from models import recipes
 from models.recipes import received
-from models.row import Form, Paper, Variant
+from models.row import Form, Paper, Tunable, Variant
 
 LENET = Paper(
     title="Gradient-Based Learning Applied to Document Recognition",
@@ -33,6 +33,8 @@ MOBILENET = Paper(
     url="https://arxiv.org/abs/1704.04861",
 )
 
+BN_MOMENTUM = Tunable(0.99, low=0.0, high=1.0)
+
 ROWS = (
     Variant(
         name="lenet5",
@@ -57,7 +59,7 @@ ROWS = (
             "small": Form((32, 32, 3), min_side=1, options={"pad_below": 9, "input_dropout": 0.0, "dropout": 0.0}),
         },
         recipes={"paper": recipes.ALLCNN_PAPER, "small": recipes.ALLCNN_SMALL},
-        tunable={"input_dropout": 0.2, "dropout": 0.5},
+        tunable={"input_dropout": Tunable(0.2, low=0.0, high=0.95), "dropout": Tunable(0.5, low=0.0, high=0.95)},
     ),
     Variant(
         name="resnet20",
@@ -71,7 +73,7 @@ ROWS = (
         },
         recipes={"paper": recipes.RESNET_CIFAR_PAPER, "small": recipes.RESNET_SMALL},
         options={"units": (3, 3, 3), "widths": (16, 32, 64)},
-        tunable={"bn_momentum": 0.99},
+        tunable={"bn_momentum": BN_MOMENTUM},
     ),
     Variant(
         name="mobilenet",
@@ -84,7 +86,11 @@ ROWS = (
             "small": Form((32, 32, 3), min_side=1, options={"stem_stride": 1, "bn_momentum": 0.9}),
         },
         recipes={"paper": recipes.MOBILENET_PAPER, "small": recipes.MOBILENET_SMALL},
-        tunable={"alpha": 1.0, "dropout": 0.001, "bn_momentum": 0.99},
+        tunable={
+            "alpha": Tunable(1.0, low=0.05, high=4.0),
+            "dropout": Tunable(0.001, low=0.0, high=0.95),
+            "bn_momentum": BN_MOMENTUM,
+        },
     ),
 )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 from models.catalog import variant
@@ -22,7 +23,7 @@ def create(
         input_shape: Height, width and channels of the images.
         num_classes: Number of classes.
         form: `paper`, the network as published, or `small`, its form for small images.
-        **overrides: Values for what the row calls `tunable`.
+        **overrides: Values for the arguments that the row calls `tunable`.
 
     Returns:
         A functional model that takes normalised float32 images [N, H, W, C] and returns float32 logits [N, classes].
@@ -34,7 +35,8 @@ def create(
     row = variant(name)
     chosen = _form(row, form)
     shape = _checked_shape(row, form, input_shape)
-    _require_positive("num_classes", num_classes)
+    if not _is_positive(num_classes):
+        raise ValueError(f"`num_classes` must be a positive integer. Received: {num_classes!r}.")
     options = _options(row, chosen, overrides)
 
     import keras
@@ -105,26 +107,25 @@ def _checked_shape(row: Variant, form: str, input_shape: Sequence[int]) -> tuple
     height, width, channels = shape
     chosen, side = row.forms[form], min(height, width)
     if not chosen.accepts(side):
-        fitting = [f"form={key!r} {other.rule()}" for key, other in row.forms.items() if other.accepts(side)]
+        fitting = [f"form={key!r}, which {other.rule()}" for key, other in row.forms.items() if other.accepts(side)]
         raise ValueError(
             f"`input_shape` must be at least {chosen.min_side} pixels a side for {row.name} in its {form!r} form. "
-            f"Received: {height}x{width}x{channels}. " + "; ".join(fitting or ["Use larger images"]) + "."
+            f"Received: {height}x{width}x{channels}. Use {' or '.join(fitting or ['larger images'])}."
         )
     return height, width, channels
 
 
 def _options(row: Variant, form: Form, overrides: Mapping[str, object]) -> dict[str, object]:
-    for key in overrides:
-        if key not in row.tunable:
-            known = ", ".join(row.tunable) or "no option at all"
-            raise ValueError(f"An option of {row.name} must be one of: {known}. {received(key, row.tunable)}")
-    return {**row.options, **row.tunable, **form.options, **overrides}
-
-
-def _require_positive(name: str, value: object) -> None:
-    if not _is_positive(value):
-        raise ValueError(f"`{name}` must be a positive integer. Received: {value!r}.")
+    for name, value in overrides.items():
+        if name not in row.tunable:
+            known = ", ".join(row.tunable) or "none"
+            raise ValueError(f"An option of {row.name} must be one of: {known}. {received(name, row.tunable)}")
+        limits = row.tunable[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not limits.low <= value <= limits.high:
+            raise ValueError(f"`{name}` must be a number from {limits.low} to {limits.high}. Received: {value!r}.")
+    defaults = {name: tunable.default for name, tunable in row.tunable.items()}
+    return {**row.options, **defaults, **form.options, **overrides}
 
 
 def _is_positive(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) > 0

@@ -49,6 +49,15 @@ class Form:
 
 
 @dataclass(frozen=True)
+class Tunable:
+    """Is an argument of a family's builder that a caller may override: a number from `low` to `high`."""
+
+    default: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Variant:
     """Declares one network: a row of the catalog.
 
@@ -61,7 +70,7 @@ class Variant:
         forms: `paper`, as published, and `small`, for small images.
         recipes: How to train it, under the same two keys.
         options: Arguments of the family's builder that make this variant.
-        tunable: Arguments that a caller may override, with the values they have otherwise.
+        tunable: Arguments of the builder that a caller may override; a form may set another default in its options.
     """
 
     name: str
@@ -72,4 +81,4 @@ class Variant:
     forms: Mapping[str, Form]
     recipes: Mapping[str, Recipe]
     options: Mapping[str, object] = field(default_factory=dict)
-    tunable: Mapping[str, object] = field(default_factory=dict)
+    tunable: Mapping[str, Tunable] = field(default_factory=dict)

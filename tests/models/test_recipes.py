@@ -1,0 +1,78 @@
+import dataclasses
+
+import pytest
+
+import models
+from models import Recipe
+
+CONFIGURED = [(name, form) for name in models.names() for form in models.variant(name).recipes]
+
+
+@pytest.mark.parametrize(("name", "form"), CONFIGURED)
+def test_every_row_has_a_recipe_for_each_form(name, form):
+    assert models.recipe(name, form) is not None
+    assert set(models.variant(name).recipes) == set(models.variant(name).forms) == {"paper", "small"}
+
+
+def test_overrides_change_one_field_and_leave_the_catalog_alone():
+    before = models.recipe("lenet5", "small")
+    after = models.recipe("lenet5", "small", epochs=3, optimizer="adam")
+    assert (after.epochs, after.optimizer) == (3, "adam")
+    assert dataclasses.replace(after, epochs=before.epochs, optimizer=before.optimizer) == before
+    assert models.recipe("lenet5", "small") == before
+
+
+def test_fields_names_what_a_config_may_set():
+    assert Recipe.fields() == tuple(field.name for field in dataclasses.fields(Recipe))
+    assert {"optimizer", "learning_rate", "epochs", "batch_size", "seed"} <= set(Recipe.fields())
+
+
+def test_an_unknown_field_is_refused_with_the_nearest():
+    with pytest.raises(ValueError, match=r"Received: 'epoch'\. Did you mean 'epochs'\?"):
+        models.recipe("lenet5", epoch=3)
+    with pytest.raises(ValueError, match=r"Received: 'zzz'\.$"):
+        models.recipe("lenet5", zzz=3)
+
+
+def test_an_unknown_form_is_refused_with_the_nearest():
+    with pytest.raises(
+        ValueError, match=r"`form` must be one of paper, small\. Received: 'smal'\. Did you mean 'small'"
+    ):
+        models.recipe("lenet5", "smal")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "rule"),
+    [
+        ("epochs", 0, "greater than 0"),
+        ("epochs", 2.5, "an integer"),
+        ("epochs", True, "an integer"),
+        ("batch_size", -1, "greater than 0"),
+        ("learning_rate", 0.0, "greater than 0"),
+        ("learning_rate", float("nan"), "greater than 0"),
+        ("learning_rate", "fast", "a number"),
+        ("momentum", 1.0, "at least 0 and below 1"),
+        ("label_smoothing", -0.1, "at least 0 and below 1"),
+        ("weight_decay", -1e-4, "0 or more"),
+        ("clip_norm", -1.0, "0 or more"),
+        ("seed", -1, "0 or more"),
+        ("nesterov", 1, "true or false"),
+        ("warmup_epochs", 10, "below epochs=10"),
+        ("optimizer", "lion", "one of sgd, adam, rmsprop"),
+        ("schedule", "linear", "one of constant, cosine, step"),
+        ("milestones", (0.5, 0.25), "rising fractions"),
+        ("milestones", (30.0, 60.0), "rising fractions"),
+        ("milestones", 0.5, "a list of numbers"),
+        ("milestones", ("half",), "rising fractions"),
+        ("optimizer", 1, "a name"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_name(field, value, rule):
+    with pytest.raises(ValueError, match=f"`{field}` must be .*{rule}.*Received"):
+        Recipe(**{field: value})
+
+
+def test_a_step_schedule_needs_milestones():
+    with pytest.raises(ValueError, match="`milestones` must be given for schedule='step'"):
+        Recipe(schedule="step")
+    assert Recipe(schedule="step", milestones=[0.5, 0.75]).milestones == (0.5, 0.75)
