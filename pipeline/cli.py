@@ -4,12 +4,14 @@ import dataclasses
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
-from pipeline.errors import ConvoyError, ExitCode
+from pipeline import errors
+from pipeline.errors import ExitCode
 
 WORKSPACE = click.option(
     "--workspace",
@@ -31,22 +33,29 @@ ENVIRONMENT = {
 }
 
 
+def set_environment() -> None:
+    """Sets the environment of this process and its children; what the user has set stays."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
 class _Group(click.Group):
-    """Turns errors into one sentence and an exit code; `--debug` shows where they came from."""
+    """Turns every error into one sentence and an exit code; `--debug` shows where it came from."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        for name, value in ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
+        set_environment()
         return super().main(*args, **kwargs)
 
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
-        except ConvoyError as error:
-            if context.params.get("debug"):
-                raise
-            click.echo(f"convoy: {error}", err=True)
-            sys.exit(error.code)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise  # click's own way to end.
+        except Exception as error:
+            if context.params["debug"]:
+                traceback.print_exc()
+            click.echo(f"convoy: {errors.sentence(error)}", err=True)
+            sys.exit(errors.exit_code(error))
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -106,7 +115,7 @@ def status(workspace: str, as_json: bool) -> None:
     from pipeline import status as statuses
     from pipeline.workspace import Workspace
 
-    found = statuses.check(Workspace.open(workspace))
+    found = statuses.check(Workspace.open(workspace, create=False))
     _show(found, as_json, statuses.table)
     problems = [problem for version in found for problem in version.problems]
     if not as_json:
@@ -125,7 +134,7 @@ def serve(workspace: str, engine: str, host: str, port: int, flags: Sequence[str
     from pipeline.serve import serve as serve_models
     from pipeline.workspace import Workspace
 
-    serve_models(Workspace.open(workspace), engine, host, port, flags)
+    serve_models(Workspace.open(workspace, create=False), engine, host, port, flags)
 
 
 @main.command()
@@ -136,7 +145,7 @@ def serve(workspace: str, engine: str, host: str, port: int, flags: Sequence[str
 @click.option("--version", type=click.IntRange(1), help="Ask this version.")
 @JSON
 def predict(
-    model: str, images: Sequence[str], server: str, label: str | None, version: int | None, as_json: bool
+    model: str, images: Sequence[str], *, server: str, label: str | None, version: int | None, as_json: bool
 ) -> None:
     """Ask a server which class each IMAGE is."""
     from pipeline import predict as predictions
@@ -155,7 +164,7 @@ def compare(workspace: str, as_json: bool, plot: str | None) -> None:
     from pipeline import compare as comparison
     from pipeline.workspace import Workspace
 
-    rows = comparison.read(Workspace.open(workspace))
+    rows = comparison.read(Workspace.open(workspace, create=False))
     _show(rows, as_json, comparison.table)
     if plot:
         comparison.plot(rows, Path(plot))
@@ -170,7 +179,7 @@ def ui(workspace: str, host: str, port: int) -> None:
     from pipeline.serve import check_free
     from pipeline.workspace import Workspace
 
-    place = Workspace.open(workspace)
+    place = Workspace.open(workspace, create=False)
     check_free(host, port)
     click.echo(f"MLflow UI at http://{host}:{port} (Ctrl-C ends it)")
     flags = {"backend-store-uri": place.tracking_uri, "host": host, "port": port}
@@ -194,7 +203,7 @@ def doctor(workspace: str, as_json: bool, port: int) -> None:
 def _show(found: Sequence[Any], as_json: bool, table: Callable[[Any], Any]) -> None:
     """Prints what a verb found: as JSON, or as its table."""
     if as_json:
-        plain = [dataclasses.asdict(one) if dataclasses.is_dataclass(one) else one for one in found]
+        plain = [one if isinstance(one, dict) else dataclasses.asdict(one) for one in found]
         click.echo(json.dumps(plain, indent=2))
     else:
         from rich.console import Console

@@ -3,9 +3,11 @@
 Nothing here imports Keras or TFX, so a wrong config is refused in milliseconds.
 """
 
+import dataclasses
 import difflib
+import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,12 +20,13 @@ from pipeline.errors import UsageError
 
 CONFIGS = Path(__file__).parent / "configs"
 FORM = "form"
+RECEIVED_LIMIT = 80
 
 
 class _Section(pydantic.BaseModel):
     """A table of the config; an unknown key is an error."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Dataset(_Section):
@@ -35,34 +38,38 @@ class Dataset(_Section):
 class Training(_Section):
     """What holds for every architecture; a field left out is as the architecture's own recipe says."""
 
-    epochs: int | None = Field(None, description="Passes over the train split.")
-    batch_size: int | None = Field(None, description="Images a step, over all devices.")
-    learning_rate: float | None = Field(None, description="Peak step size.")
-    seed: int | None = Field(None, description="Of the initial weights and the order of the images.")
+    epochs: int | None = Field(default=None, description="Passes over the train split.")
+    batch_size: int | None = Field(default=None, description="Images a step, over all devices.")
+    learning_rate: float | None = Field(default=None, description="Peak step size.")
+    seed: int | None = Field(default=None, description="Of the initial weights and the order of the images.")
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = Field(
-        "auto", description="Of training; served is float32 always. auto: mixed_bfloat16 on a GPU, float32 elsewhere."
+        default="auto",
+        description="Of training; served is float32 always. auto: mixed_bfloat16 on a GPU, float32 elsewhere.",
     )
+    devices: Literal["auto"] = Field(default="auto", description="What trains: all GPUs there are, else the CPU.")
 
 
 class Gate(_Section):
     """What a model must reach to be published."""
 
-    min_accuracy: float = Field(0.9, ge=0, le=1, description="On the test split, a fraction.")
-    max_regression: float = Field(0.005, ge=0, le=1, description="Against this architecture's champion, absolute.")
-    max_latency_ms: float = Field(200.0, gt=0, description="Median for a single image, milliseconds.")
+    min_accuracy: float = Field(default=0.9, ge=0, le=1, description="On the test split, a fraction.")
+    max_regression: float = Field(
+        default=0.005, ge=0, le=1, description="Against this architecture's champion, absolute."
+    )
+    max_latency_ms: float = Field(default=200.0, gt=0, description="Median for a single image, milliseconds.")
 
 
 class Publish(_Section):
     """How a blessed model goes live."""
 
-    label: Literal["stable", "canary"] = Field("stable", description="The label that moves to it.")
-    keep_versions: int = Field(3, ge=1, description="Versions that stay in the model repository.")
+    label: Literal["stable", "canary"] = Field(default="stable", description="The label that moves to it.")
+    keep_versions: int = Field(default=3, ge=1, description="Versions that stay in the model repository.")
 
 
 class Beam(_Section):
     """Where data are processed."""
 
-    args: tuple[str, ...] = Field((), description="Options for Apache Beam, such as --runner=….", strict=False)
+    args: tuple[str, ...] = Field(default=(), description="Options for Apache Beam, such as --runner=….", strict=False)
 
 
 class Config(_Section):
@@ -94,12 +101,16 @@ class Config(_Section):
         """
         overrides = dict(self.architectures[name])
         row = models.variant(name)
+        tunable = {key: limits.default for key, limits in row.tunable.items()}
+        known = {FORM: "small", **tunable, **dataclasses.asdict(Recipe())}
+        for key, value in overrides.items():
+            _check_field(f"architectures.{name}", key, value, known)
+            if (limits := row.tunable.get(key)) and not limits.low <= value <= limits.high:
+                raise ValueError(
+                    f"`architectures.{name}.{key}` must be from {limits.low} to {limits.high}. Received: {value!r}."
+                )
         form = overrides.pop(FORM, "small")
         options = {key: overrides.pop(key) for key in list(overrides) if key in row.tunable}
-        known = [*Recipe.fields(), *row.tunable, FORM]
-        for key in overrides:
-            if key not in known:
-                raise ValueError(f"`architectures.{name}` has no field {key!r}.{_near(key, known)}")
         shared = {key: value for key, value in self.training if key in Recipe.fields() and value is not None}
         return Plan(name, form, options, models.recipe(name, form, **{**shared, **overrides}))
 
@@ -109,6 +120,29 @@ class Plan:
 
     def __init__(self, name: str, form: str, options: dict[str, Any], recipe: Recipe) -> None:
         self.name, self.form, self.options, self.recipe = name, form, options, recipe
+
+
+def _check_field(table: str, key: str, value: Any, defaults: Mapping[str, Any]) -> None:
+    """Checks that a field exists and that a value is of the kind of its default; its range is the recipe's to judge."""
+    if key not in defaults:
+        raise ValueError(f"There is no config key `{table}.{key}`.{_near(key, defaults)}")
+    kind, fits = KINDS.get(type(defaults[key]), ("", lambda _: True))
+    if not fits(value):
+        raise ValueError(f"`{table}.{key}` must be {kind}. Received: {_short(value)}.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+# By the type of a default: what a value must be, in words and as a check.
+KINDS: dict[type, tuple[str, Callable[[Any], bool]]] = {
+    bool: ("true or false", lambda value: isinstance(value, bool)),
+    int: ("an integer", lambda value: isinstance(value, int) and not isinstance(value, bool)),
+    float: ("a number", _is_number),
+    str: ("a string", lambda value: isinstance(value, str)),
+    tuple: ("a list of numbers", lambda value: isinstance(value, list) and all(map(_is_number, value))),
+}
 
 
 def load(config: str, overrides: Sequence[str] = (), architectures: Sequence[str] = ()) -> Config:
@@ -126,13 +160,27 @@ def load(config: str, overrides: Sequence[str] = (), architectures: Sequence[str
     content = _read(path)
     for override in overrides:
         _apply(content, override)
-    if architectures:
-        known = content.get("architectures", {})
-        content["architectures"] = {name: known.get(name, {}) for name in architectures}
+    return check(content, path.name, architectures)
+
+
+def check(content: Mapping[str, Any], name: str, architectures: Sequence[str] = ()) -> Config:
+    """Checks what a config says.
+
+    Args:
+      content: As read from TOML.
+      name: What to call it in a refusal.
+      architectures: Train these alone; each keeps its table.
+
+    Raises:
+      UsageError: It says something that cannot be.
+    """
+    known = content.get("architectures", {})
+    if architectures and isinstance(known, Mapping):
+        content = {**content, "architectures": {chosen: known.get(chosen, {}) for chosen in architectures}}
     try:
         return Config.model_validate(content)
     except pydantic.ValidationError as error:
-        raise UsageError(f"{path.name}: {_explain(error.errors()[0])}") from error
+        raise UsageError(f"{name}: {_explain(error.errors()[0])}") from error
 
 
 def find(config: str) -> Path:
@@ -154,7 +202,7 @@ def find(config: str) -> Path:
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} must be TOML. Received: {error}.") from error
     except OSError as error:
         raise UsageError(f"{path} must be readable. Received: {error.strerror}.") from error
@@ -171,7 +219,7 @@ def _apply(content: dict[str, Any], override: str) -> None:
             raise UsageError(f"--set must name a field of a table. Received: {override!r}, where {table} is a value.")
     try:
         content[last] = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except ValueError:
         content[last] = text  # A bare word is a string: --set publish.label=canary.
 
 
@@ -182,10 +230,17 @@ def _explain(error: Mapping[str, Any]) -> str:
         return f"There is no config key `{where}`.{_near(str(error['loc'][-1]), _keys(error['loc'][:-1]))}"
     if error["type"] == "missing":
         return f"`{where}` is required. Received: nothing."
-    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] in ("model_type", "dict_type", "mapping_type"):
+        return f"`{where}` must be a table. Received: {_short(error['input'])}."
     if not where:
-        return message
-    return f"`{where}` is not valid: {message[0].lower()}{message[1:]}. Received: {error['input']!r}."
+        return str(error["msg"]).removeprefix("Value error, ")
+    _, _, rule = str(error["msg"]).partition(" should ")
+    return f"`{where}` must {rule}. Received: {_short(error['input'])}."
+
+
+def _short(value: object) -> str:
+    found = repr(value)
+    return found if len(found) <= RECEIVED_LIMIT else f"{found[:RECEIVED_LIMIT]}…"
 
 
 def _keys(tables: Sequence[str | int]) -> list[str]:

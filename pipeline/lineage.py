@@ -56,7 +56,9 @@ class Lineage:
           The executions on the way, nearest first: `node`, `execution`, and `inputs` as a list of type, id and URI.
         """
         artifact = self._registered(model, version)
-        steps, frontier, seen = [], [artifact.id] if artifact is not None else [], set()
+        frontier = [artifact.id] if artifact is not None else []
+        steps: list[dict[str, Any]] = []
+        seen: set[int] = set()
         for _ in range(MAX_HOPS):
             makers = self._makers(frontier) - seen
             if not makers:

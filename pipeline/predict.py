@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from rich import box
 from rich.table import Table
 
-from pipeline.errors import ConvoyError
-from serving.client import Client, ConvoyClientError
+from pipeline.errors import UsageError
+from serving.client import Client, InvalidRequestError, ModelNotFoundError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,13 +26,14 @@ def ask(server: str, model: str, images: Sequence[str], version: int | None, lab
     """Asks about image files.
 
     Raises:
-      ConvoyError: The server doesn't answer, doesn't know the model, or can't use an image; or a file isn't one.
+      UsageError: A file isn't an image, or the server has no such model, version or label.
+      ConvoyClientError: The server doesn't answer.
     """
     try:
         with Client(server) as client:
             prediction = client.predict(model, image_bytes=list(images), version=version, label=label)
-    except ConvoyClientError as error:
-        raise ConvoyError(str(error)) from error
+    except (InvalidRequestError, ModelNotFoundError) as error:
+        raise UsageError(str(error)) from error
     return [
         Answer(image, prediction.model, prediction.version, row.class_name, row.class_id, row.probability)
         for image, row in zip(images, prediction, strict=True)

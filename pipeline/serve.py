@@ -72,6 +72,6 @@ def check_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise ConvoyError(
-                f"A free port is required. Received: {host}:{port} ({os.strerror(error.errno or 0)}); "
-                "stop what listens there, or choose another --port."
+                f"A free port is required. Received: {host}:{port} ({error.strerror}); "
+                "stop what listens there, or choose another --port or --host."
             ) from error

@@ -19,21 +19,28 @@ class Workspace:
     root: Path
 
     @classmethod
-    def open(cls, root: str | Path) -> "Workspace":
-        """Makes the folder if need be and checks that it can be written.
+    def open(cls, root: str | Path, *, create: bool = True) -> "Workspace":
+        """Opens the folder, checking that it can be written.
+
+        Args:
+          root: The folder.
+          create: Whether to make it if need be; a question about a workspace must not.
 
         Raises:
-          UsageError: It can't.
+          UsageError: It isn't, or can't.
         """
         path = Path(root).absolute()
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            if create:
+                path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=path):
                 pass
         except OSError as error:
+            missing = not create and isinstance(error, FileNotFoundError)
+            remedy = "`convoy run` makes it; --workspace names another" if missing else "name another with --workspace"
+            reason = os.strerror(error.errno or 0)
             raise UsageError(
-                f"The workspace must be a folder that can be written. Received: {path} ({os.strerror(error.errno or 0)}); "
-                "choose another with --workspace."
+                f"The workspace must be a folder that can be written. Received: {path} ({reason}); {remedy}."
             ) from error
         return cls(path)
 
