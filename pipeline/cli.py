@@ -51,6 +51,9 @@ class _Group(click.Group):
             return super().invoke(context)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise  # click's own way to end.
+        except KeyboardInterrupt:
+            click.echo("convoy: stopped; what was done is kept, and the next run goes on from there.", err=True)
+            sys.exit(130)
         except Exception as error:
             if context.params["debug"]:
                 traceback.print_exc()
@@ -74,8 +77,17 @@ def main(debug: bool) -> None:
 @WORKSPACE
 @click.option("--architectures", default="", help="Train these alone: a,b.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override the config: training.epochs=3.")
+@click.option("--force", multiple=True, metavar="NODE", help="Run this step even if nothing changed: Trainer.lenet5.")
 @click.option("--jobs", type=click.IntRange(1), help="Steps at a time.  [default: one a core]")
-def run(config: str, workspace: str, architectures: str, overrides: Sequence[str], jobs: int | None) -> None:
+def run(
+    config: str,
+    *,
+    workspace: str,
+    architectures: str,
+    overrides: Sequence[str],
+    force: Sequence[str],
+    jobs: int | None,
+) -> None:
     """Run the pipeline of CONFIG: a TOML file, or the name of one that ships (digits)."""
     from rich.console import Console
 
@@ -87,7 +99,7 @@ def run(config: str, workspace: str, architectures: str, overrides: Sequence[str
     checked = configs.load(config, overrides, [name for name in architectures.split(",") if name])
     console = Console()
     with display.view(console) as view:
-        outcome = run_pipeline(checked, Workspace.open(workspace), jobs=jobs, observe=view.observe)
+        outcome = run_pipeline(checked, Workspace.open(workspace), jobs=jobs, force=force, observe=view.observe)
     console.print(leaderboard.table(outcome.rows, f"{checked.dataset.name}, run {outcome.run_id}"))
     sys.exit(outcome.code)
 

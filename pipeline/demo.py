@@ -42,7 +42,7 @@ def _demo(console: Console, workspace: Workspace) -> int:
     console.print("Convoy: [bold]digits[/], four architectures, from the data set to a served model", highlight=False)
     checked = config.load("digits")
     with display.view(console) as view:
-        outcome = run(checked, workspace, jobs=None, observe=view.observe)
+        outcome = run(checked, workspace, observe=view.observe)
     live = [row for row in outcome.rows if row.label]
     if live:
         _ask(console, workspace, [row.model for row in live])

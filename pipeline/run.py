@@ -8,7 +8,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +62,16 @@ class Outcome:
 Starter = Callable[[list[str]], local.Listener]
 
 
-def run(config: Config, workspace: Workspace, *, jobs: int | None, observe: Starter) -> Outcome:
+def run(
+    config: Config, workspace: Workspace, *, jobs: int | None = None, force: Sequence[str] = (), observe: Starter
+) -> Outcome:
     """Runs the pipeline of a config.
 
     Args:
       config: Checked.
       workspace: Where everything is written.
       jobs: Nodes at a time; None for one a core.
+      force: Nodes that run even if nothing changed.
       observe: Is told the nodes, and answers with who listens to them.
 
     Raises:
@@ -78,7 +81,7 @@ def run(config: Config, workspace: Workspace, *, jobs: int | None, observe: Star
     run_id = f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     directory = workspace.run(run_id)
     with _alone(workspace), _children(directory / "logs") as children:
-        compiled = children.call("compile", compile_pipeline, config, workspace, run_id)
+        compiled = children.call("compile", compile_pipeline, config, workspace, run_id, force)
         nodes = local.run(compiled, children, jobs or local.cores(), observe(list(compiled.upstream)))
         rows = _rows(config, workspace, nodes)
         outcome = Outcome(run_id, rows, nodes, time.monotonic() - started, directory)
@@ -92,12 +95,16 @@ def run(config: Config, workspace: Workspace, *, jobs: int | None, observe: Star
 def _children(logs: Path) -> Iterator[Children]:
     """Gives child processes; whatever ends the run, SIGTERM included, ends them."""
     children = Children(logs)
-    previous = signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield children
     finally:
         signal.signal(signal.SIGTERM, previous)
         children.stop()
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

@@ -5,12 +5,13 @@ Everything heavy is imported inside the functions: the parent imports this modul
 
 import contextlib
 import dataclasses
+import difflib
 import logging
 import multiprocessing
 import os
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -71,11 +72,17 @@ def in_child(connection: Connection, log: Path, work: Callable[..., Any], *argum
             connection.send(("done", _failure(error)))
 
 
-def compile_pipeline(config: Config, workspace: Workspace, run_id: str) -> Compiled:
+def compile_pipeline(config: Config, workspace: Workspace, run_id: str, force: Sequence[str]) -> Compiled:
     """Builds the pipeline and compiles it to TFX's intermediate representation.
 
+    Args:
+      config: Checked.
+      workspace: Where everything is written.
+      run_id: Of this run.
+      force: Nodes that run even if nothing changed; what depends on them follows.
+
     Raises:
-      UsageError: The data set can't be used.
+      UsageError: The data set can't be used, or there is no such node.
     """
     from tfx.dsl.compiler import compiler, constants
     from tfx.orchestration.portable import runtime_parameter_utils
@@ -88,9 +95,20 @@ def compile_pipeline(config: Config, workspace: Workspace, run_id: str) -> Compi
     except DatasetError as error:
         raise UsageError(str(error)) from error
     runtime_parameter_utils.substitute_runtime_parameter(ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
+    _forbid_cache([node.pipeline_node for node in ir.nodes], force)
     upstream = {node.pipeline_node.node_info.id: list(node.pipeline_node.upstream_nodes) for node in ir.nodes}
     order = sorted(upstream, key=lambda node: _branch_rank(node, list(config.architectures)))
     return Compiled(ir.SerializeToString(deterministic=True), {node: upstream[node] for node in order})
+
+
+def _forbid_cache(nodes: list[Any], force: Sequence[str]) -> None:
+    by_id = {node.node_info.id: node for node in nodes}
+    for name in force:
+        if name not in by_id:
+            near = difflib.get_close_matches(name, by_id, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"The nodes are {', '.join(by_id)}."
+            raise UsageError(f"--force must name a node of the graph. Received: {name!r}. {hint}")
+        by_id[name].execution_options.caching_options.enable_cache = False
 
 
 def _branch_rank(node: str, architectures: list[str]) -> int:
