@@ -6,13 +6,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-# Python 3.11 runs on any glibc from 2.28 on; the wheels for 3.12 and 3.13 need glibc 2.39.
-NEW_GLIBC := $(shell ldd --version 2>/dev/null | head -n 1 | awk '{split($$NF, v, "."); print (v[1] * 1000 + v[2] >= 2039) ? "yes" : ""}')
-FITTING := python3.11 $(if $(NEW_GLIBC),python3.12 python3.13)
-PYTHON ?= $(shell for p in python3 $(FITTING) $(HOME)/.pyenv/versions/3.11.*/bin/python; do \
-	tag=$$($$p -c 'import sys, venv, ensurepip; print("python%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue; \
-	case " $(FITTING) " in *" $$tag "*) command -v $$p; break;; esac; done)
-LOCK = requirements/py$(shell $(PYTHON) -c 'import sys; print("%d%d" % sys.version_info[:2])').txt
+PYTHON ?= $(shell requirements/find-python)
+LOCK = requirements/py$(shell $(BIN)/python -c 'import sys; print("%d%d" % sys.version_info[:2])').txt
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,12 +18,12 @@ INSTALL = env -u PYTHONDONTWRITEBYTECODE $(BIN)/uv pip install --quiet --no-deps
 .PHONY: help python install install-dev demo test test-slow check lint types format lock clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -n 4
+	@sed -n 's/^# //p' Makefile | head -n 3
 
 python:
 	@if [ -z "$(PYTHON)" ]; then \
-		echo "Convoy needs Python 3.11$(if $(NEW_GLIBC), (or 3.12, 3.13)) with venv; found: $$(python3 --version 2>&1)."; \
-		echo "Install it (Debian: apt-get install python3.11-venv; elsewhere pyenv install 3.11), or name it: make demo PYTHON=/path/to/python3.11"; \
+		echo "Convoy needs Python 3.11 with venv (from glibc 2.39 on, 3.12 and 3.13 do too); found: $$(python3 --version 2>&1)."; \
+		echo "Install it (Debian: apt-get install python3.11-venv; elsewhere: pyenv install 3.11) or name it: make demo PYTHON=python3.11"; \
 		exit 2; fi
 
 $(BIN)/uv: | python
