@@ -5,6 +5,7 @@ import tensorflow as tf
 Shape = tuple[int, int, int]
 
 
+@tf.autograph.experimental.do_not_convert  # Nothing to convert; each conversion leaves a file in the temporary folder.
 def decode(encoded: tf.Tensor, shape: Shape) -> tf.Tensor:
     """Decodes PNG, JPEG, GIF or BMP images.
 
@@ -20,11 +21,25 @@ def decode(encoded: tf.Tensor, shape: Shape) -> tf.Tensor:
 
 def _decode_one(encoded: tf.Tensor, shape: Shape) -> tf.Tensor:
     height, width, channels = shape
-    image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)
+    image = _grey(encoded) if channels == 1 else _decoded(encoded, channels)
     image = tf.cond(
         tf.reduce_all(tf.shape(image)[:2] == [height, width]), lambda: image, lambda: _resize(image, height, width)
     )
     return tf.ensure_shape(image, shape)
+
+
+def _grey(encoded: tf.Tensor) -> tf.Tensor:
+    # TensorFlow makes PNG and JPEG grey itself; BMP and GIF it decodes in colour alone.
+    start = tf.strings.substr(encoded, 0, 2)
+    return tf.cond(
+        (start == b"BM") | (start == b"GI"),
+        lambda: tf.image.rgb_to_grayscale(_decoded(encoded, 3)),
+        lambda: _decoded(encoded, 1),
+    )
+
+
+def _decoded(encoded: tf.Tensor, channels: int) -> tf.Tensor:
+    return tf.io.decode_image(encoded, channels=channels, expand_animations=False)
 
 
 def _resize(image: tf.Tensor, height: int, width: int) -> tf.Tensor:

@@ -56,7 +56,7 @@ def builder(name: str, data_dir: str) -> "tfds.core.DatasetBuilder":
     del digits  # Its import registers the builder.
     try:
         return tfds.builder(name, data_dir=data_dir)
-    except (tfds.core.DatasetNotFoundError, tfds.core.registered.DatasetNotFoundError) as error:
+    except ValueError as error:  # TFDS doesn't know the name, or says that it can't even be one.
         near = difflib.get_close_matches(name, [*tfds.list_builders(with_community_datasets=False), "digits"], n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise DatasetError(f"`dataset.name` must be a data set that TFDS knows. Received: {name!r}.{hint}") from error
