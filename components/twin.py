@@ -5,6 +5,7 @@ not safe. So a runner calls `prepare` first thing in each child, while it has on
 `start` hands it one function to run. Where nobody prepared one (another engine), `start` makes a fresh process.
 """
 
+import dataclasses
 import multiprocessing
 import os
 import threading
@@ -14,7 +15,15 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-_waiting: ContextVar[tuple[BaseProcess, Connection] | None] = ContextVar("waiting", default=None)
+
+@dataclasses.dataclass
+class _Twin:
+    process: BaseProcess
+    connection: Connection  # While it is open, the twin knows that this process lives.
+    waits: bool = True
+
+
+_twin: ContextVar[_Twin | None] = ContextVar("twin", default=None)
 
 
 def prepare(*unwanted: Connection) -> None:
@@ -24,18 +33,18 @@ def prepare(*unwanted: Connection) -> None:
     process = context.Process(target=_wait_for_work, args=(theirs, ours, unwanted), daemon=True)
     process.start()
     theirs.close()
-    _waiting.set((process, ours))
+    _twin.set(_Twin(process, ours))
 
 
 def start(work: Callable[..., Any], *arguments: Any) -> BaseProcess:
     """Starts `work(*arguments)` in the twin, or in a fresh process; both end when this process does."""
-    if (prepared := _waiting.get()) is None:
-        process: BaseProcess = multiprocessing.get_context("spawn").Process(target=work, args=arguments, daemon=True)
-        process.start()
-        return process
-    process, connection = prepared
-    connection.send((work, arguments))
-    return process
+    if (twin := _twin.get()) is not None and twin.waits:
+        twin.waits = False
+        twin.connection.send((work, arguments))
+        return twin.process
+    fresh = multiprocessing.get_context("spawn").Process(target=_work_below, args=(work, arguments), daemon=True)
+    fresh.start()
+    return fresh
 
 
 def end_with(parent: Connection | int) -> None:
@@ -56,4 +65,10 @@ def _wait_for_work(theirs: Connection, ours: Connection, unwanted: tuple[Connect
     except EOFError:
         os._exit(0)
     end_with(theirs)
+    work(*arguments)
+
+
+def _work_below(work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    if (parent := multiprocessing.parent_process()) is not None:
+        end_with(parent.sentinel)
     work(*arguments)

@@ -13,6 +13,7 @@ import filelock
 import mlflow
 from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from components.registrar.mlflow_model import SAVED_MODEL, write_mlmodel
 
@@ -68,13 +69,13 @@ def connected(tracking_uri: str) -> Iterator[mlflow.MlflowClient]:
             f"A free MLflow database is required. Received: {tracking_uri}, locked for {LOCK_TIMEOUT_S:.0f} s; "
             "end the other run, or wait for it."
         ) from error
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError) as error:
         raise RegistryError(explain(tracking_uri, error)) from error
 
 
 def explain(tracking_uri: str, error: Exception) -> str:
     """Says in one sentence why MLflow can't be used."""
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split()).partition(" [SQL:")[0]
     if "out-of-date" in text or "Can't locate revision" in text or "schema" in text.lower():
         return (
             f"A database of this MLflow's schema (MLflow {mlflow.__version__}) is required. Received: {tracking_uri}, "
