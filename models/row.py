@@ -42,10 +42,10 @@ class Form:
         return side >= self.min_side or self.resize_to is not None
 
     def rule(self) -> str:
-        """Returns the smallest image that fits, in words."""
+        """Returns what sides fit, in words."""
         if self.resize_to is None:
-            return f"takes sides from {self.min_side} pixels on"
-        return f"resizes images below {self.min_side} pixels a side to {self.resize_to}x{self.resize_to}"
+            return f"takes sides from {self.min_side} on"
+        return f"takes any side (below {self.min_side} pixels it resizes to {self.resize_to}x{self.resize_to})"
 
 
 @dataclass(frozen=True)
