@@ -26,7 +26,7 @@ class NodeRecord:
     Attributes:
       state: waiting, running, then ran, cached, failed or skipped.
       seconds: Wall time, from the start of its process to its end.
-      error: Why it failed or was skipped.
+      error: Why it failed, and where its log is; or why it was skipped.
       outputs: URIs of its output artifacts by key.
     """
 
@@ -34,7 +34,6 @@ class NodeRecord:
     state: str = "waiting"
     seconds: float = 0.0
     error: str = ""
-    error_kind: str = ""
     outputs: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
 
@@ -67,7 +66,7 @@ class Children:
         except EOFError:
             process = self._running[connection]
             process.join()
-            kind, content = "done", Failure(_died(process.exitcode), "Killed", 1)
+            kind, content = "done", Failure(_died(process.exitcode), 1)
         if kind == "done":
             process = self._running.pop(connection)
             process.join(STOP_TIMEOUT_S)
@@ -142,7 +141,7 @@ def run(compiled: Compiled, children: Children, jobs: int, listener: Listener) -
             if kind == "done":
                 del running[ready]
                 record.seconds = time.monotonic() - started
-                _finish(record, content)
+                _finish(record, content, children.log(record.id))
             listener(record, content if kind == "progress" else None)
 
 
@@ -165,9 +164,9 @@ def _skip(records: dict[str, NodeRecord], upstream: dict[str, list[str]], listen
             listener(record, None)
 
 
-def _finish(record: NodeRecord, result: NodeResult | Failure) -> None:
+def _finish(record: NodeRecord, result: NodeResult | Failure, log: Path) -> None:
     if isinstance(result, Failure):
-        record.state, record.error, record.error_kind = "failed", result.message, result.kind
+        record.state, record.error = "failed", f"{result.message} (log: {log})"
     else:
         record.state, record.outputs = result.state, result.outputs
 

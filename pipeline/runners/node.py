@@ -18,7 +18,7 @@ from typing import Any
 
 from components import progress, twin
 from pipeline.config import Config
-from pipeline.errors import ConvoyError, UsageError
+from pipeline.errors import ConvoyError, UsageError, is_ours
 from pipeline.workspace import Workspace
 
 # What an upstream library wraps around the sentence that matters.
@@ -30,7 +30,6 @@ class Failure:
     """Why a child failed: a sentence for the screen; the traceback is in its log."""
 
     message: str
-    kind: str
     code: int
 
 
@@ -146,6 +145,8 @@ def launch(ir_bytes: bytes, node_id: str, threads: int) -> NodeResult:
         executor_spec=runner_utils.extract_executor_spec(deployment, node_id),
         custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
     ).launch()
+    if execution.execution_id is None:
+        raise ConvoyError(f"{node_id} needs all its inputs in MLMD. Received: some are missing; run again.")
     state, outputs = _outcome(mlmd, execution.execution_id)
     return NodeResult(state, outputs, time.monotonic() - started)
 
@@ -166,14 +167,12 @@ def _outcome(mlmd: Any, execution_id: int) -> tuple[str, dict[str, list[str]]]:
 
 
 def _failure(error: BaseException) -> Failure:
-    """Finds the sentence that matters: the first cause, for TFX and Beam wrap what an executor raised."""
+    """Finds the sentence that matters: TFX and Beam wrap what an executor raised."""
     code = error.code if isinstance(error, ConvoyError) else 1
-    while error.__cause__ is not None and not isinstance(error, ConvoyError):
+    while error.__cause__ is not None and not is_ours(error):
         error = error.__cause__
-    kind = type(error)
-    ours = kind.__module__.partition(".")[0] in ("pipeline", "components", "models", "serving")
-    message = str(error) if ours else f"{kind.__name__}: {error}"
-    return Failure(" ".join(message.split())[:MESSAGE_LIMIT], kind.__name__, int(code))
+    message = str(error) if is_ours(error) else f"{type(error).__name__}: {error}"
+    return Failure(" ".join(message.split())[:MESSAGE_LIMIT], int(code))
 
 
 def _log_to(path: Path) -> None:
