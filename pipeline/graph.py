@@ -18,7 +18,7 @@ from components.publisher.component import Publisher
 from components.registrar.component import Registrar
 from components.source import source_digest
 from pipeline.config import Config, Plan
-from pipeline.lineage import Lineage
+from pipeline.lineage import Lineage, Published
 from pipeline.workspace import Workspace
 from serving.repository import Repository
 
@@ -135,7 +135,7 @@ def _training_digest(architecture: str) -> str:
 
 
 def _baseline(trainer: tfx.components.Trainer, architecture: str) -> BaseChannel:
-    """Resolves the baseline as part of the Evaluator's inputs: a resolver in the graph would be a node that never rests.
+    """Resolves the baseline among the Evaluator's inputs: as a node of the graph it would run anew every time.
 
     The channels are scoped by producer, or LeNet would be judged against DenseNet.
     """
@@ -184,17 +184,23 @@ def _publisher(config: Config, registered: BaseChannel, name: str, workspace: Wo
         keep_versions=config.publish.keep_versions,
         tracking_uri=workspace.tracking_uri,
         server_file=str(workspace.server_file),
-        damage=_damage(workspace, name),
     )
 
 
-def _damage(workspace: Workspace, name: str) -> str:
-    """Says what is wrong with what was last published, empty if nothing: a wiped repository is published anew."""
-    published = Lineage(workspace.metadata).published().get(name)
-    if published is None:
-        return ""
-    repository = Repository(workspace.repository)
-    if published.version not in repository.versions(name):
-        return f"version {published.version} is missing"
-    lost = [] if repository.labels(name) else ["it has no label"]
-    return "; ".join(lost + repository.verify(name, published.version))
+def damaged(config: Config, workspace: Workspace) -> list[str]:
+    """Names the Publishers whose last publication is not in the repository as it was: their cache would be a lie."""
+    published = Lineage(workspace.metadata).published()
+    publishers = {f"Publisher.{name}": model_name(config.dataset.name, name) for name in config.architectures}
+    return [
+        node
+        for node, model in publishers.items()
+        if model in published and not _intact(Repository(workspace.repository), published[model])
+    ]
+
+
+def _intact(repository: Repository, published: Published) -> bool:
+    return (
+        published.version in repository.versions(published.model)
+        and bool(repository.labels(published.model))
+        and not repository.verify(published.model, published.version)
+    )

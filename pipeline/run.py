@@ -119,8 +119,8 @@ def _alone(workspace: Workspace) -> Iterator[None]:
     except filelock.Timeout as error:
         held = json.loads(holder.read_text(encoding="utf-8"))
         raise ConvoyError(
-            f"A workspace without another run is required. Received: {workspace.root}, where process {held['pid']} runs "
-            f"since {held['since']}; wait for it, or use another --workspace.",
+            f"A workspace without another run is required. Received: {workspace.root}, where process {held['pid']} "
+            f"runs since {held['since']}; wait for it, or use another --workspace.",
             ExitCode.LOCKED,
         ) from error
 

@@ -18,7 +18,6 @@ class PublisherSpec(component_spec.ComponentSpec):
         "keep_versions": component_spec.ExecutionParameter(type=int),
         "tracking_uri": component_spec.ExecutionParameter(type=str),
         "server_file": component_spec.ExecutionParameter(type=str),
-        "damage": component_spec.ExecutionParameter(type=str),
         names.SOURCE_DIGEST: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {  # noqa: RUF012
@@ -50,7 +49,6 @@ class Publisher(base_component.BaseComponent):
         keep_versions: int,
         tracking_uri: str,
         server_file: str,
-        damage: str,
     ) -> None:
         """Declares the component.
 
@@ -61,8 +59,6 @@ class Publisher(base_component.BaseComponent):
           keep_versions: How many versions stay; a labelled one always does.
           tracking_uri: MLflow's.
           server_file: Where a running server of this repository says where it listens (see `serving.running`).
-          damage: What is wrong with the published versions at the moment, empty if nothing: part of the cache key, so that
-            a damaged repository is published again.
         """
         spec = PublisherSpec(
             registered_model=registered_model,
@@ -71,7 +67,6 @@ class Publisher(base_component.BaseComponent):
             keep_versions=keep_versions,
             tracking_uri=tracking_uri,
             server_file=server_file,
-            damage=damage,
             source_digest=source_digest("components.publisher", "serving.repository", "serving.labels"),
             pushed_model=Channel(type=standard_artifacts.PushedModel),
         )

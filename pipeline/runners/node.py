@@ -94,7 +94,7 @@ def compile_pipeline(config: Config, workspace: Workspace, run_id: str, force: S
     except DatasetError as error:
         raise UsageError(str(error)) from error
     runtime_parameter_utils.substitute_runtime_parameter(ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
-    _forbid_cache([node.pipeline_node for node in ir.nodes], force)
+    _forbid_cache([node.pipeline_node for node in ir.nodes], [*force, *graph.damaged(config, workspace)])
     upstream = {node.pipeline_node.node_info.id: list(node.pipeline_node.upstream_nodes) for node in ir.nodes}
     order = sorted(upstream, key=lambda node: _branch_rank(node, list(config.architectures)))
     return Compiled(ir.SerializeToString(deterministic=True), {node: upstream[node] for node in order})
