@@ -243,7 +243,7 @@ def peer(answer):
     from tensorflow_serving.apis import prediction_service_pb2_grpc
 
     class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
-        def Predict(self, request, context):  # noqa: N802
+        def Predict(self, request, context):
             return answer(request, context)
 
     server = grpc.server(ThreadPoolExecutor(2))

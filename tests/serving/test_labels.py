@@ -91,11 +91,11 @@ def test_a_label_that_the_server_refuses_stays_where_it_was(repository, brightne
     class Refusing(model_service_pb2_grpc.ModelServiceServicer):
         """Loads whatever it is told of, and never moves `stable`."""
 
-        def GetModelStatus(self, request, context):  # noqa: N802
+        def GetModelStatus(self, request, context):
             status = get_model_status_pb2.ModelVersionStatus(version=request.model_spec.version.value, state=30)
             return get_model_status_pb2.GetModelStatusResponse(model_version_status=[status])
 
-        def HandleReloadConfigRequest(self, request, context):  # noqa: N802
+        def HandleReloadConfigRequest(self, request, context):
             if request.config.model_config_list.config[0].version_labels["stable"] != 1:
                 context.abort(grpc.StatusCode.FAILED_PRECONDITION, "not so")
             return model_management_pb2.ReloadConfigResponse()

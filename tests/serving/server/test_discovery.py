@@ -1,4 +1,3 @@
-# ruff: noqa: N802 (tests are named after the statements of the contract)
 """Which names are versions, and which versions a policy wants (contract R2 to R10)."""
 
 import logging

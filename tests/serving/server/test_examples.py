@@ -1,4 +1,3 @@
-# ruff: noqa: N802 (tests are named after the statements of the contract)
 """Classify, Regress and MultiInference over a real socket (contract P24 to P33)."""
 
 import pytest

@@ -1,4 +1,3 @@
-# ruff: noqa: N802 (tests are named after the statements of the contract)
 """Predict over a real socket (contract P1 to P22, W)."""
 
 import threading

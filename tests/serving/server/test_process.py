@@ -1,4 +1,3 @@
-# ruff: noqa: N802 (tests are named after the statements of the contract)
 """The server as a process of its own: flags, ready line, signals, exit status (contract F)."""
 
 import multiprocessing

@@ -1,4 +1,3 @@
-# ruff: noqa: N802 (tests are named after the statements of the contract)
 """Configs and labels: at the start, by RPC, and by a polled file (contract C)."""
 
 import threading

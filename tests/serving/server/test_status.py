@@ -1,4 +1,3 @@
-# ruff: noqa: N802 (tests are named after the statements of the contract)
 """GetModelStatus and GetModelMetadata (contract S, P34, P35)."""
 
 import pytest

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, PLR0917 (tests are named after the statements of the contract)
 """A model repository that changes under a running server (contract R)."""
 
 import logging

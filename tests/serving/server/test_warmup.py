@@ -1,4 +1,3 @@
-# ruff: noqa: N802 (tests are named after the statements of the contract)
 """Warm-up requests that a version brings along (contract M)."""
 
 import numpy as np
