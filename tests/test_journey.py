@@ -174,12 +174,12 @@ def test_second_candidate_was_judged_against_its_own_champion(
 
 
 def test_branch_that_fails_sinks_only_itself(demo: subprocess.CompletedProcess[str], workspace: Path) -> None:
-    done = convoy(workspace, "run", "digits", "--set", "architectures.lenet5.learning_rate=1e30")
+    done = convoy(workspace, "run", "digits", "--set", "architectures.allcnn_c.learning_rate=1e30")
     assert done.returncode == 1
     rows = {row["architecture"]: row for row in summary(workspace)["rows"]}
-    assert rows["lenet5"]["state"] == "failed"
-    assert "A finite loss is required" in rows["lenet5"]["note"]
-    assert {rows[name]["state"] for name in ARCHITECTURES - {"lenet5"}} == {"published"}
+    assert rows["allcnn_c"]["state"] == "failed"
+    assert "A finite loss is required" in rows["allcnn_c"]["note"]
+    assert {rows[name]["state"] for name in ARCHITECTURES - {"allcnn_c"}} == {"published"}
     assert "Traceback" not in done.stdout + done.stderr
 
 
