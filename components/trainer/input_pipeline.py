@@ -28,7 +28,8 @@ def batches(
         lambda row: (images.decode(row[names.IMAGE], image_shape), row[names.LABEL]),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
-    rows = decoded.unbatch().cache()
+    # Keras warns at the end of each epoch of a data set that doesn't know its size.
+    rows = decoded.unbatch().cache().apply(tf.data.experimental.assert_cardinality(count(patterns)))
     if shuffle_seed is not None:
         rows = rows.shuffle(10_000, seed=shuffle_seed, reshuffle_each_iteration=True)
     return rows.batch(batch_size).prefetch(tf.data.AUTOTUNE)

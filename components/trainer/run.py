@@ -5,6 +5,7 @@ Everything it needs comes in `custom_config`; the architecture by its registered
 
 import dataclasses
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,7 @@ def train(
         shuffled,
         validation_data=validation,
         epochs=recipe.epochs,
+        shuffle=False,  # The pipeline does, by the seed.
         callbacks=[_Progress(recipe.epochs, size), keras.callbacks.TerminateOnNaN()],
         verbose=0,
     ).history
@@ -141,7 +143,7 @@ def _strategy() -> tf.distribute.Strategy:
 
 def _check_finite(plan: TrainingPlan, history: dict[str, list[float]]) -> None:
     for epoch, loss in enumerate(history["loss"], start=1):
-        if loss != loss or loss in (float("inf"), float("-inf")):
+        if not math.isfinite(loss):
             raise DivergedError(
                 f"A finite loss is required. Received: {loss} in epoch {epoch} of {plan.architecture}; "
                 f"try a `learning_rate` below {plan.recipe.learning_rate} or set `clip_norm`."
@@ -150,7 +152,11 @@ def _check_finite(plan: TrainingPlan, history: dict[str, list[float]]) -> None:
 
 def _record(plan: TrainingPlan, history: dict[str, list[float]], seconds: float, directory: Path) -> None:
     facts = models.describe(
-        plan.architecture, input_shape=plan.image_shape, num_classes=len(plan.class_names), form=plan.form
+        plan.architecture,
+        input_shape=plan.image_shape,
+        num_classes=len(plan.class_names),
+        form=plan.form,
+        **plan.options,
     )
     content = {
         "architecture": facts,

@@ -30,6 +30,11 @@ def test_batches_are_pixels_and_labels(files):
     assert {(images.dtype.name, labels.dtype.name) for images, labels in batches} == {("uint8", "int64")}
 
 
+def test_knows_how_many_batches_there_are(files):
+    for shuffle_seed in (None, 3):
+        assert int(input_pipeline.batches(files, SHAPE, 100, shuffle_seed=shuffle_seed).cardinality()) == 4
+
+
 def test_every_image_keeps_its_label(files):
     images, labels = scans.load_images()
     known = {image.tobytes(): label for image, label in zip(images, labels, strict=True)}
