@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from rich import box
 from rich.table import Table
+from rich.text import Text
 
 import models
+from pipeline import tables
 from pipeline.errors import UsageError
 from pipeline.leaderboard import short
 
@@ -39,14 +40,21 @@ def _describe(name: str, input_shape: tuple[int, ...] | None, classes: int | Non
 
 
 def table(found: list[dict[str, Any]]) -> Table:
-    """Draws the architectures."""
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in ("name", "input", "classes", "params", "MACs", "paper"):
-        drawn.add_column(column, justify="right" if column in ("classes", "params", "MACs") else "left")
+    """Draws the architectures, with the paper in short; the whole citation is in the JSON."""
+    columns = ("name", "input", "classes", "params", "MACs", "paper")
+    drawn = tables.ruled(columns, numbers=["classes", "params", "MACs"], folding=["paper"])
     for facts in found:
+        name = facts["name"]
         if "error" in facts:
-            drawn.add_row(facts["name"], "-", "-", "-", "-", f"[yellow]{facts['error']}[/]")
+            drawn.add_row(name, "-", "-", "-", "-", Text(facts["error"], style="yellow"))
             continue
         counts = (str(facts["classes"]), short(facts["params"]), short(facts["macs"]))
-        drawn.add_row(facts["name"], "x".join(map(str, facts["input_shape"])), *counts, facts["paper"])
+        drawn.add_row(name, "x".join(map(str, facts["input_shape"])), *counts, citation(models.variant(name).paper))
     return drawn
+
+
+def citation(paper: models.Paper) -> str:
+    """Cites a paper as `LeCun et al. 1998`."""
+    first, *others = paper.authors.split(", ")
+    more = " et al." if len(others) > 1 else "".join(f" and {other}" for other in others)
+    return f"{first}{more} {paper.year}"

@@ -131,7 +131,8 @@ def status(workspace: str, as_json: bool) -> None:
     _show(found, as_json, statuses.table)
     problems = [problem for version in found for problem in version.problems]
     if not as_json:
-        click.echo("\n".join(problems) or f"{len(found)} versions, and every place agrees on each.")
+        good = f"{len(found)} versions, and every place agrees on each." if found else "No versions yet."
+        click.echo("\n".join(problems) or good)
     sys.exit(ExitCode.BRANCH_FAILED if problems else ExitCode.OK)
 
 
@@ -209,7 +210,7 @@ def doctor(workspace: str, as_json: bool, port: int) -> None:
 
     found = list(doctors.examine(workspace, port))
     _show(found, as_json, doctors.table)
-    sys.exit(ExitCode.BRANCH_FAILED if any(finding.fatal for finding in found) else ExitCode.OK)
+    sys.exit(ExitCode.BRANCH_FAILED if any(finding.verdict == "fatal" for finding in found) else ExitCode.OK)
 
 
 def _show(found: Sequence[Any], as_json: bool, table: Callable[[Any], Any]) -> None:
@@ -220,7 +221,7 @@ def _show(found: Sequence[Any], as_json: bool, table: Callable[[Any], Any]) -> N
     else:
         from rich.console import Console
 
-        Console().print(table(found))
+        Console(markup=False, highlight=False, emoji=False).print(table(found))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from components.progress import Event
+from pipeline.leaderboard import short
 from pipeline.runners.local import Listener, NodeRecord
 
 MARKS = {
@@ -24,6 +25,7 @@ MARKS = {
     "skipped": ("-", "yellow"),
 }
 DATA = "data"
+BAR_WIDTH = 10
 
 
 class View(Protocol):
@@ -36,7 +38,7 @@ class View(Protocol):
 @contextlib.contextmanager
 def view(console: Console) -> Iterator[View]:
     """Opens the view that fits where output goes."""
-    if console.is_terminal:
+    if console.is_terminal and not console.is_dumb_terminal:
         with Live(console=console, refresh_per_second=8, transient=True) as live:
             yield LiveView(live)
     else:
@@ -97,15 +99,17 @@ class LiveView:
 
     def draw(self) -> RenderableType:
         """Draws the view as it is now."""
-        table = Table.grid(padding=(0, 1))
-        for _ in range(3):
-            table.add_column(no_wrap=True)
+        table = Table.grid(padding=(0, 1, 0, 0), expand=True)
+        branches = self._branches.values()
+        for width in (max(len(one.name) for one in branches), max(len(one.nodes) for one in branches), BAR_WIDTH):
+            table.add_column(no_wrap=True, width=width)
         table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-        for branch in self._branches.values():
+        for branch in branches:
             table.add_row(branch.name, _marks(branch), _bar(branch.event), _now(branch))
-        done = sum(r.state not in ("waiting", "running") for b in self._branches.values() for r in b.nodes.values())
-        total = sum(len(branch.nodes) for branch in self._branches.values())
-        return Group(table, Text(f"{done}/{total} steps, {time.monotonic() - self._started:.0f} s", style="dim"))
+        records = [record for branch in branches for record in branch.nodes.values()]
+        done = sum(record.state not in ("waiting", "running") for record in records)
+        seconds = time.monotonic() - self._started
+        return Group(table, Text(f"{done}/{len(records)} steps, {seconds:.0f} s", style="dim"))
 
 
 class _Drawn:
@@ -128,8 +132,8 @@ def _marks(branch: _Branch) -> Text:
 
 def _bar(event: Event | None) -> RenderableType:
     if event is None:
-        return Text(" " * 16)
-    return ProgressBar(total=float(str(event["epochs"])), completed=float(str(event["epoch"])), width=16)
+        return Text()
+    return ProgressBar(total=float(str(event["epochs"])), completed=float(str(event["epoch"])), width=BAR_WIDTH)
 
 
 def _now(branch: _Branch) -> Text:
@@ -150,4 +154,5 @@ def _epoch(event: Event) -> str:
     parts = [f"epoch {event['epoch']}/{event['epochs']}", f"loss {event['loss']:.3f}"]
     if "val_accuracy" in event:
         parts.append(f"val acc {event['val_accuracy']:.3f}")
-    return ", ".join([*parts, f"{event['images_per_second']:.0f} images/s"])
+    rate = short(round(float(str(event["images_per_second"]))))
+    return ", ".join([*parts, f"{rate} img/s"])

@@ -3,63 +3,85 @@
 import dataclasses
 import importlib.metadata
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 from rich.table import Table
+from rich.text import Text
 
-from pipeline.errors import ConvoyError
+from pipeline.errors import sentence
 from pipeline.workspace import Workspace
 
 NEEDED_DISK_BYTES = 2 * 1024**3
 PACKAGES = ("tensorflow", "keras", "tfx", "tensorflow-datasets", "apache-beam", "tensorflow-serving-api", "mlflow")
 
 
+Verdict = Literal["good", "warning", "fatal"]
+MARKS = {"good": ("✓", "green"), "warning": ("!", "yellow"), "fatal": ("✗", "red")}
+
+
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One check: `fix` is empty where nothing is to do, and `fatal` says whether Convoy can't work so."""
+    """One check.
+
+    Attributes:
+      subject: What was looked at.
+      found: What it is like.
+      verdict: `fatal` where Convoy can't work so, `warning` where something is not as it could be.
+      fix: What would help, empty where nothing need be done or `found` says it.
+    """
 
     subject: str
     found: str
+    verdict: Verdict = "good"
     fix: str = ""
-    fatal: bool = False
 
 
 def examine(root: str, port: int) -> Iterator[Finding]:
-    """Checks Python, packages, GPU, workspace, disk, ports, MLMD and MLflow, one after the other."""
+    """Checks Python, packages, GPU, workspace, disk, port, MLMD and MLflow, one after the other; changes nothing."""
     yield _python()
     yield _glibc()
     yield from _packages()
     yield _gpu()
-    yield from _workspace(root, port)
+    yield _check("port", f"{port} is free", "warning", lambda: _port(port))
+    yield from _workspace(Path(root).absolute())
 
 
 def _python() -> Finding:
-    fits = (3, 11) <= sys.version_info[:2] <= (3, 13)
-    fix = "" if fits else "install Python 3.11 and run `make demo PYTHON=python3.11`"
-    return Finding("Python", platform.python_version(), fix, fatal=not fits)
+    if (3, 11) <= sys.version_info[:2] <= (3, 13):
+        return Finding("Python", platform.python_version())
+    return Finding("Python", platform.python_version(), "fatal", "install Python 3.11")
 
 
 def _glibc() -> Finding:
     _, version = platform.libc_ver()
     numbers = tuple(int(part) for part in version.split(".")[:2]) if version else (0, 0)
-    fits = numbers >= (2, 28)
-    fix = "" if fits else "a Linux with glibc 2.28 or newer (Debian 10, Ubuntu 20.04, RHEL 8)"
-    return Finding("glibc", version or "none", fix, fatal=not fits)
+    if numbers >= (2, 28):
+        return Finding("glibc", version)
+    return Finding("glibc", version or "none", "fatal", "a Linux with glibc 2.28 or newer (Debian 10, Ubuntu 20.04)")
 
 
 def _packages() -> Iterator[Finding]:
     locked = _locked()
     for name in PACKAGES:
-        try:
-            found = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            yield Finding(name, "missing", "run `make install`", fatal=True)
-            continue
-        wanted = locked.get(name, found)
-        yield Finding(name, found, "" if found == wanted else f"tested with {wanted}: run `make install`")
+        found, wanted = _installed(name), locked.get(name)
+        if found is None:
+            yield Finding(name, "missing", "fatal", "run `make install`")
+        elif found != (wanted or found):
+            yield Finding(name, found, "warning", f"tested with {wanted}: run `make install`")
+        else:
+            yield Finding(name, found)
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _locked() -> dict[str, str]:
@@ -70,31 +92,43 @@ def _locked() -> dict[str, str]:
 
 
 def _gpu() -> Finding:
-    nvidia = shutil.which("nvidia-smi")
-    if nvidia is None:
+    if shutil.which("nvidia-smi") is None:
         return Finding("GPU", "none: training uses the CPU")
-    return Finding("GPU", "NVIDIA driver found", "for TensorFlow to use it: pip install 'tensorflow[and-cuda]==2.21.*'")
+    if missing := [name for name in _cuda_packages() if _installed(name) is None]:
+        fix = "run `pip install 'tensorflow[and-cuda]==2.21.*'`"
+        return Finding("GPU", f"NVIDIA driver, without CUDA for TensorFlow ({len(missing)} packages)", "warning", fix)
+    return Finding("GPU", "NVIDIA driver and CUDA for TensorFlow")
 
 
-def _workspace(root: str, port: int) -> Iterator[Finding]:
-    try:
-        workspace = Workspace.open(root)
-    except ConvoyError as error:
-        yield Finding("workspace", str(error), "choose another with --workspace", fatal=True)
-        return
-    free = shutil.disk_usage(workspace.root).free
-    fix = "" if free >= NEEDED_DISK_BYTES else f"free {NEEDED_DISK_BYTES // 1024**3} GiB"
-    yield Finding("disk", f"{free / 1024**3:.1f} GiB free at {workspace.root}", fix)
-    yield _check("port", f"{port} is free", lambda: _port(port), "stop what listens there, or serve on another --port")
-    yield _check("MLMD", "readable", lambda: _mlmd(workspace), "move the file away: lineage starts anew")
-    yield _check("MLflow", "readable", lambda: _mlflow(workspace), "see the sentence")
+def _cuda_packages() -> list[str]:
+    """Lists what TensorFlow's extra `and-cuda` would install."""
+    requirements = importlib.metadata.requires("tensorflow") or []
+    return [re.split(r"[^\w.-]", found)[0] for found in requirements if "and-cuda" in found]
 
 
-def _check(subject: str, good: str, attempt: Callable[[], None], fix: str) -> Finding:
+def _workspace(path: Path) -> Iterator[Finding]:
+    place = next(existing for existing in (path, *path.parents) if existing.exists())
+    writable = _check(
+        "workspace", f"{path}" if place == path else f"{path}, not made yet", "fatal", lambda: _open(place)
+    )
+    yield writable
+    if writable.verdict == "good":
+        free = shutil.disk_usage(place).free
+        text = f"{free / 1024**3:.1f} GiB free at {place}"
+        enough = free >= NEEDED_DISK_BYTES
+        yield Finding("disk", text) if enough else Finding("disk", text, "warning", "a run may need 2 GiB")
+        workspace = Workspace(path)
+        good = "readable" if workspace.metadata.exists() else "none yet"
+        yield _check("MLMD", good, "fatal", lambda: _mlmd(workspace))
+        good = "readable" if workspace.mlflow_exists else "none yet"
+        yield _check("MLflow", good, "fatal", lambda: _mlflow(workspace))
+
+
+def _check(subject: str, good: str, otherwise: Verdict, attempt: Callable[[], object]) -> Finding:
     try:
         attempt()
     except Exception as error:
-        return Finding(subject, str(error), fix)
+        return Finding(subject, sentence(error), otherwise)
     return Finding(subject, good)
 
 
@@ -104,6 +138,10 @@ def _port(port: int) -> None:
     check_free("127.0.0.1", port)
 
 
+def _open(place: Path) -> None:
+    Workspace.open(place, create=False)
+
+
 def _mlmd(workspace: Workspace) -> None:
     from pipeline.lineage import Lineage
 
@@ -111,9 +149,9 @@ def _mlmd(workspace: Workspace) -> None:
 
 
 def _mlflow(workspace: Workspace) -> None:
-    from components.registrar import registry
-
     if workspace.mlflow_exists:
+        from components.registrar import registry
+
         with registry.connected(workspace.tracking_uri) as client:
             client.search_experiments(max_results=1)
 
@@ -122,6 +160,7 @@ def table(findings: list[Finding]) -> Table:
     """Draws the findings."""
     drawn = Table.grid(padding=(0, 2))
     for finding in findings:
-        mark = "[red]✗[/]" if finding.fatal else ("[yellow]![/]" if finding.fix else "[green]✓[/]")
-        drawn.add_row(mark, finding.subject, finding.found + (f"  → {finding.fix}" if finding.fix else ""))
+        mark, style = MARKS[finding.verdict]
+        found = f"{finding.found} → {finding.fix}" if finding.fix else finding.found
+        drawn.add_row(Text(mark, style=style), finding.subject, found)
     return drawn

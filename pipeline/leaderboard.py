@@ -2,14 +2,16 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich import box
-from rich.table import Table
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 from components import names
+from pipeline import tables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,8 +94,12 @@ def _facts_row(architecture: str, model: str, facts: dict[str, Any]) -> Row:
 
 
 def rank(rows: Iterable[Row]) -> list[Row]:
-    """Sorts by test accuracy, then by served latency; what failed comes last."""
-    return sorted(rows, key=lambda row: (row.accuracy is None, -(row.accuracy or 0), row.p50_ms or 0))
+    """Sorts by test accuracy, then by served latency; what was not measured comes last."""
+    return sorted(rows, key=lambda row: (-_or(row.accuracy, -math.inf), _or(row.p50_ms, math.inf)))
+
+
+def _or(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
 
 
 # What MLflow's table of the parent run shows.
@@ -111,36 +117,51 @@ RECORDED = (
     "note",
 )
 
-COLUMNS = ("#", "architecture", "params", "MACs", "test acc", "train", "size", "p50", "version", "label")
+COLUMNS = ("#", "architecture", "test acc", "params", "MACs", "train", "size", "p50", "version")
 
 
-def cells(rank_number: int, row: Row) -> list[str]:
-    """Formats a row for people."""
-    version = f"v{row.version}" if row.version else "-"
+def cells(number: int, row: Row) -> list[str]:
+    """Formats a row for people; narrow enough for 80 columns."""
+    standing = row.label or (row.state if row.state != "published" else "")
     return [
-        str(rank_number),
+        str(number),
         row.architecture,
+        "-" if row.accuracy is None else f"{row.accuracy:.4f}",
         short(row.params),
         short(row.macs),
-        f"{row.accuracy:.4f}" if row.accuracy is not None else "-",
-        f"{row.train_seconds:.1f} s" if row.train_seconds is not None else "-",
-        f"{short(row.size_bytes)}B" if row.size_bytes is not None else "-",
-        f"{row.p50_ms:.1f} ms" if row.p50_ms is not None else "-",
-        version,
-        row.label or (row.state if row.state != "published" else "-"),
+        "-" if row.train_seconds is None else duration(row.train_seconds),
+        "-" if row.size_bytes is None else f"{short(row.size_bytes)}B",
+        "-" if row.p50_ms is None else f"{row.p50_ms:.3g}ms",
+        f"v{row.version} {standing}".strip() if row.version else standing,
     ]
 
 
-def table(rows: Sequence[Row], title: str) -> Table:
-    """Draws the ranked table."""
-    drawn = Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-    )
-    for column in COLUMNS:
-        drawn.add_column(column, justify="left" if column in ("architecture", "label") else "right", no_wrap=True)
+def table(rows: Sequence[Row], title: str) -> RenderableType:
+    """Draws the ranked table, and below it why a branch was not published."""
+    # Eighty columns hold it: names longer than their heading are paid for by the gaps.
+    gap = 2 if all(len(row.architecture) <= len("architecture") for row in rows) else 1
+    numbers = set(COLUMNS) - {"architecture", "version"}
+    drawn = tables.ruled(COLUMNS, numbers=numbers, folding=["version"], gap=gap, title=title)
     for number, row in enumerate(rows, start=1):
         drawn.add_row(*cells(number, row), style=None if row.state == "published" else "yellow")
-    return drawn
+    return Group(drawn, *(Text(note, style="yellow") for note in notes(rows)))
+
+
+def notes(rows: Iterable[Row]) -> list[str]:
+    """Says why architectures were not published: a line for each reason."""
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row.note:
+            by_reason.setdefault((row.state, row.note), []).append(row.architecture)
+    return [f"{', '.join(names)} {state}: {reason}" for (state, reason), names in by_reason.items()]
+
+
+def duration(seconds: float) -> str:
+    """Formats a time with the two units that matter: 9.8s, 12m05s, 3h20m."""
+    if seconds < 99.95:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
 
 
 def short(value: int | None) -> str:
@@ -148,8 +169,8 @@ def short(value: int | None) -> str:
     if value is None:
         return "-"
     scaled, unit = float(value), ""
-    for larger in ("k", "M", "G"):
-        if scaled < 1000:
+    for larger in ("k", "M", "G", "T"):
+        if scaled < 999.5:
             break
         scaled, unit = scaled / 1000, larger
     return f"{scaled:.3g}{unit}" if unit else str(value)

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from pipeline.errors import ConvoyError
 
 # How far to walk back: a version is a handful of steps from its examples.
 MAX_HOPS = 20
+LOCK_TIMEOUT_S = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,8 +89,9 @@ class Lineage:
 
     def _makers(self, artifact_ids: list[int]) -> set[int]:
         """Finds the executions that put out artifacts; a cached execution only passed them on."""
-        assert self._store is not None
-        events = self._store.get_events_by_artifact_ids(artifact_ids) if artifact_ids else []
+        if self._store is None or not artifact_ids:
+            return set()
+        events = self._store.get_events_by_artifact_ids(artifact_ids)
         outputs = [event for event in events if event.type == event.OUTPUT]
         first: dict[int, int] = {}
         for event in sorted(outputs, key=lambda event: event.execution_id):
@@ -121,11 +124,20 @@ def _open(database: Path) -> Any:
     config.sqlite.filename_uri = os.fspath(database)
     config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE
     try:
+        _wait_for_lock(database)
         return metadata_store.MetadataStore(config)
-    except errors.StatusError as error:
+    # Upstream raises its StatusError later on, but a plain RuntimeError where the database can't be opened.
+    except (errors.StatusError, RuntimeError, sqlite3.DatabaseError) as error:
         raise ConvoyError(
-            f"An MLMD database that this ml-metadata can read is required. Received: {database}, which answered: {error}."
+            f"A free MLMD database that this ml-metadata can read is required. Received: {database}, which answered: "
+            f"{str(error).partition(' query:')[0]}; end what holds it, or move it away for lineage to start anew."
         ) from error
+
+
+def _wait_for_lock(database: Path) -> None:
+    """Asks SQLite itself first: behind a lock, MLMD would retry for more than half a minute."""
+    with contextlib.closing(sqlite3.connect(database, timeout=LOCK_TIMEOUT_S)) as connection:
+        connection.execute("PRAGMA schema_version").fetchone()
 
 
 def _value(value: Any) -> Any:

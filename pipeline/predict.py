@@ -3,9 +3,9 @@
 import dataclasses
 from collections.abc import Sequence
 
-from rich import box
 from rich.table import Table
 
+from pipeline import tables
 from pipeline.errors import UsageError
 from serving.client import Client, InvalidRequestError, ModelNotFoundError
 
@@ -43,9 +43,10 @@ def ask(server: str, model: str, images: Sequence[str], version: int | None, lab
 def table(answers: list[Answer]) -> Table:
     """Draws the answers."""
     first = answers[0]
-    drawn = Table(title=f"{first.model} version {first.version}", title_justify="left", box=box.SIMPLE_HEAD)
-    for column in ("image", "class", "probability"):
-        drawn.add_column(column, justify="right" if column == "probability" else "left")
+    columns = ("image", "class", "probability")
+    drawn = tables.ruled(
+        columns, numbers=["probability"], folding=["image", "class"], title=f"{first.model} version {first.version}"
+    )
     for answer in answers:
         drawn.add_row(answer.image, answer.class_name, f"{answer.probability:.4f}")
     return drawn

@@ -1,10 +1,14 @@
 """Does what MLflow, MLMD, the model repository and the running server say agree?"""
 
+import collections
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
+from pipeline import tables
 from pipeline.lineage import Lineage
 from pipeline.workspace import Workspace
 from serving import running
@@ -12,6 +16,9 @@ from serving.client import Client, ConvoyClientError, ModelNotFoundError
 from serving.repository import Repository, RepositoryError
 
 SHA256 = "sha256"
+SERVER_TIMEOUT_S = 5.0
+# A longer model's name is paid for by the gaps between the columns.
+WIDE_MODEL = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,61 +50,71 @@ def check(workspace: Workspace) -> list[VersionStatus]:
     """Checks every version of every model of a workspace.
 
     Raises:
-      ConvoyError: MLflow or MLMD can't be read.
+      ConvoyError: MLMD can't be read.
+      RegistryError: MLflow can't be read.
+      RepositoryError: The repository can't be read.
     """
-    repository, lineage = Repository(workspace.repository), Lineage(workspace.metadata)
-    registered = _registered(workspace)
-    target = running.find(workspace.server_file)
-    models = sorted({*repository.models(), *(model for model, _ in registered)})
-    found = []
-    for model in models:
-        states = _server_states(target, model)
-        versions = {*repository.versions(model), *(version for name, version in registered if name == model)}
-        for version in sorted(versions):
-            known = registered.get((model, version))
-            found.append(_version(repository, lineage, model, version, known, states))
-    return found
-
-
-def _version(
-    repository: Repository,
-    lineage: Lineage,
-    model: str,
-    version: int,
-    registered: dict[str, Any] | None,
-    states: dict[int, str] | None,
-) -> VersionStatus:
-    published = version in repository.versions(model)
-    hashes = {
-        "mlflow": registered["sha256"] if registered else None,
-        "mlmd": lineage.registered_sha256(model, version),
-        "repository": _recorded(repository, model, version) if published else None,
-    }
-    server = "off" if states is None else states.get(version, "-")
-    return VersionStatus(
-        model,
-        version,
-        labels=sorted(label for label, at in repository.labels(model).items() if at == version),
-        aliases=registered["aliases"] if registered else [],
-        sha256=hashes,
-        published=published,
-        server=server,
-        problems=_problems(repository, model, version, published, hashes),
-        lineage=lineage.ancestry(model, version),
+    places = _Places(
+        Repository(workspace.repository),
+        Lineage(workspace.metadata),
+        _registered(workspace),
+        running.find(workspace.server_file),
     )
+    models = sorted({*places.repository.models(), *(model for model, _ in places.registered)})
+    return [found for model in models for found in places.check(model)]
 
 
-def _problems(
-    repository: Repository, model: str, version: int, published: bool, hashes: dict[str, str | None]
-) -> list[str]:
-    problems = repository.verify(model, version) if published else []
+@dataclasses.dataclass(frozen=True)
+class _Places:
+    """All that knows of versions; `server` is where the model server listens, None where none runs."""
+
+    repository: Repository
+    lineage: Lineage
+    registered: dict[tuple[str, int], dict[str, Any]]
+    server: str | None
+
+    def check(self, model: str) -> list[VersionStatus]:
+        """Checks every version of one model."""
+        server = _server_states(self.server, model)
+        registered = {version for name, version in self.registered if name == model}
+        versions = sorted({*self.repository.versions(model), *registered})
+        return [self._version(model, version, server[version]) for version in versions]
+
+    def _version(self, model: str, version: int, server: tuple[str, str]) -> VersionStatus:
+        published = version in self.repository.versions(model)
+        registered = self.registered.get((model, version), {})
+        hashes = {
+            "mlflow": registered.get("sha256"),
+            "mlmd": self.lineage.registered_sha256(model, version),
+            "repository": _recorded(self.repository, model, version) if published else None,
+        }
+        state, failure = server
+        problems = self.repository.verify(model, version) if published else []
+        problems += _disagreements(f"{model} version {version}", published, hashes)
+        if failure:
+            problems.append(f"{model} version {version} must load in the server. Received: {failure}")
+        return VersionStatus(
+            model,
+            version,
+            labels=sorted(label for label, at in self.repository.labels(model).items() if at == version),
+            aliases=registered.get("aliases", []),
+            sha256=hashes,
+            published=published,
+            server=state,
+            problems=problems,
+            lineage=self.lineage.ancestry(model, version),
+        )
+
+
+def _disagreements(subject: str, published: bool, hashes: dict[str, str | None]) -> list[str]:
+    problems = []
     expected = hashes if published else {place: hashes[place] for place in ("mlflow", "mlmd")}
     missing = [place for place, value in expected.items() if value is None]
     if missing:
-        problems.append(f"{model} version {version} is not known to {' and '.join(missing)}.")
+        problems.append(f"{subject} is not known to {' and '.join(missing)}.")
     if len({value for value in expected.values() if value}) > 1:
         told = ", ".join(f"{place} {value[:12]}" for place, value in expected.items() if value)
-        problems.append(f"{model} version {version} must have one SHA-256. Received: {told}.")
+        problems.append(f"{subject} must have one SHA-256. Received: {told}.")
     return problems
 
 
@@ -125,28 +142,34 @@ def _registered(workspace: Workspace) -> dict[tuple[str, int], dict[str, Any]]:
         }
 
 
-def _server_states(target: str | None, model: str) -> dict[int, str] | None:
+def _server_states(target: str | None, model: str) -> Mapping[int, tuple[str, str]]:
+    """Asks the server for the state of every version, and why it could not load one."""
     if target is None:
-        return None
+        return _all("off")
     try:
-        with Client(target, timeout=5.0) as client:
-            return {status.version: status.state for status in client.status(model)}
+        with Client(target, timeout=SERVER_TIMEOUT_S) as client:
+            found = client.status(model)
     except ModelNotFoundError:
-        return {}
-    except ConvoyClientError as error:
-        return {0: f"unreachable: {error}"}
+        return _all("-")
+    except ConvoyClientError:
+        return _all("unreachable")
+    return collections.defaultdict(
+        lambda: ("-", ""), {status.version: (status.state, status.error) for status in found}
+    )
+
+
+def _all(state: str) -> Mapping[int, tuple[str, str]]:
+    return collections.defaultdict(lambda: (state, ""))
 
 
 def table(versions: list[VersionStatus]) -> Table:
-    """Draws what was found."""
-    from rich import box
-
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in ("model", "version", "label", "alias", "sha256", "agree", "server"):
-        drawn.add_column(column, justify="right" if column == "version" else "left")
+    """Draws what was found, in 80 columns; the whole hashes and the lineage are in the JSON."""
+    gap = 2 if all(len(found.model) <= WIDE_MODEL for found in versions) else 1
+    columns = ("model", "version", "label", "alias", "sha256", "places", "server")
+    drawn = tables.ruled(columns, folding=["label", "alias"], gap=gap)
     for found in versions:
-        agree = "[red]no[/]" if found.problems else ("yes" if found.published else "not published")
+        agree = Text("disagree", style="red") if found.problems else ("agree" if found.published else "unpublished")
         known = next((value for value in found.sha256.values() if value), "-")
         names = (", ".join(found.labels) or "-", ", ".join(found.aliases) or "-")
-        drawn.add_row(found.model, str(found.version), *names, known[:12], agree, found.server)
+        drawn.add_row(found.model, f"v{found.version}", *names, known[:8], agree, found.server)
     return drawn

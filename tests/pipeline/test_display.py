@@ -1,0 +1,139 @@
+import io
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+from rich.live import Live
+
+import models
+from pipeline.display import LiveView, PlainView
+from pipeline.runners.local import NodeRecord
+
+SHARED = ["DatasetGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "DataGate", "Transform"]
+STEPS = ["Trainer", "Evaluator", "InfraValidator", "Registrar", "Publisher"]
+NODES = SHARED + [f"{step}.{name}" for name in models.names() for step in STEPS]
+EPOCH = {"epoch": 12, "epochs": 15, "loss": 0.1234, "val_accuracy": 0.9567, "images_per_second": 12345.6}
+LONG = (
+    "A finite loss is required. Received: nan in epoch 1 of resnet20; try a `learning_rate` below 0.1 or `clip_norm`."
+)
+
+
+def draw(view, width):
+    """Draws the view as it is now, on a terminal that wide."""
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(view.draw())
+    return console.file.getvalue().splitlines()
+
+
+@pytest.fixture
+def live():
+    """A view in the middle of a run: the first architecture trains, the second failed, the third is done."""
+    view = LiveView(Live(console=Console(file=io.StringIO(), force_terminal=True), auto_refresh=False))
+    hear = view.observe(NODES)
+    first, second, third, fourth = models.names()[:4]
+    for node in SHARED:
+        hear(NodeRecord(node, "cached"), None)
+    hear(NodeRecord(f"Trainer.{first}", "running"), EPOCH)
+    hear(NodeRecord(f"Trainer.{second}", "failed", error=LONG), None)
+    hear(NodeRecord(f"Evaluator.{second}", "skipped"), None)
+    for step in STEPS:
+        hear(NodeRecord(f"{step}.{third}", "ran"), None)
+    hear(NodeRecord(f"Evaluator.{fourth}", "running"), None)
+    hear(NodeRecord(f"InfraValidator.{fourth}", "running"), None)
+    return view, hear
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_live_view_is_a_line_a_branch_and_none_is_wider_than_the_terminal(live, width):
+    lines = draw(live[0], width)
+    assert len(lines) == len(models.names()) + 2
+    assert max(cell_len(line) for line in lines) <= width
+    by_name = {line.split()[0]: line for line in lines}
+    first, second, third, fourth = models.names()[:4]
+    assert "====== " in by_name["data"]
+    assert by_name["data"].split()[-1] == "done"
+    assert "●····" in by_name[first]
+    assert "epoch 12/15, loss 0.123, val acc 0.957, 12.3k img/s" in by_name[first]
+    assert "✗-···" in by_name[second]
+    assert "Trainer failed: A finite loss is required." in by_name[second]
+    assert "✓✓✓✓✓" in by_name[third]
+    assert by_name[third].split()[-1] == "done"
+    assert "·●●··" in by_name[fourth]
+    assert "Evaluator, InfraValidator" in by_name[fourth]
+    assert lines[-1].split()[0] == f"13/{len(NODES)}"
+
+
+@pytest.mark.parametrize("width", [40, 60])
+def test_a_narrow_terminal_cuts_but_does_not_wrap(live, width):
+    lines = draw(live[0], width)
+    assert len(lines) == len(models.names()) + 2
+    assert max(cell_len(line) for line in lines) <= width
+
+
+def test_progress_ends_with_the_training_that_reported_it(live):
+    view, hear = live
+    assert "val acc" in "".join(draw(view, 120))
+    hear(NodeRecord(f"Trainer.{models.names()[0]}", "ran"), None)
+    assert "val acc" not in "".join(draw(view, 120))
+
+
+def test_plain_lines_say_each_end_once():
+    console = Console(file=io.StringIO(), width=40)
+    hear = PlainView(console).observe(["DatasetGen", "Trainer.lenet5", "Evaluator.lenet5"])
+    hear(NodeRecord("DatasetGen", "running"), None)
+    hear(NodeRecord("DatasetGen", "ran", seconds=1.25), None)
+    hear(NodeRecord("Trainer.lenet5", "running"), None)
+    hear(NodeRecord("Trainer.lenet5", "running"), EPOCH)
+    hear(NodeRecord("Trainer.lenet5", "failed", seconds=2.5, error=f"[red] {LONG}"), None)
+    hear(NodeRecord("Evaluator.lenet5", "skipped", error="needs Trainer.lenet5"), None)
+    assert console.file.getvalue().splitlines() == [
+        "[1/3] DatasetGen ran seconds=1.2",
+        f"[2/3] Trainer.lenet5 failed seconds=2.5 error={'[red] ' + LONG!r}",
+        "[3/3] Evaluator.lenet5 skipped seconds=0.0 error='needs Trainer.lenet5'",
+    ]
+
+
+PROGRAM = """
+from rich.console import Console
+from pipeline import display
+from pipeline.runners.local import NodeRecord
+with display.view(Console()) as view:
+    hear = view.observe(["DatasetGen", "Trainer.lenet5"])
+    hear(NodeRecord("DatasetGen", "ran", seconds=1.0), None)
+print("the table")
+"""
+
+
+def test_a_pipe_gets_plain_lines(environment):
+    ended = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment, check=True)
+    assert ended.stdout.splitlines() == ["[1/2] DatasetGen ran seconds=1.0", "the table"]
+
+
+@pytest.mark.parametrize(("kind", "moves"), [("xterm-256color", True), ("dumb", False)])
+def test_a_terminal_gets_a_view_that_moves_and_leaves_nothing_behind(environment, kind, moves):
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], stdin=theirs, stdout=theirs, stderr=theirs, env=environment | {"TERM": kind}
+    )
+    os.close(theirs)
+    shown = _read_all(ours)
+    assert process.wait() == 0
+    assert ("\x1b[" in shown) == moves
+    assert ("lenet5" in shown) == moves
+    assert ("[1/2] DatasetGen ran" in shown) == (not moves)
+    assert shown.rstrip().endswith("the table")
+
+
+def _read_all(terminal):
+    shown = b""
+    while True:
+        try:
+            read = os.read(terminal, 4096)
+        except OSError:  # How Linux says that the other end is closed.
+            os.close(terminal)
+            return shown.decode()
+        shown += read

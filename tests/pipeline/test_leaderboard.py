@@ -1,0 +1,196 @@
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+import models
+from components import names
+from pipeline import architectures, leaderboard
+from pipeline.leaderboard import Row
+
+WIDTH = 80
+LONGEST = max(models.names(), key=len)
+PUBLISHED = Row(
+    LONGEST,
+    f"digits_{LONGEST}",
+    "published",
+    params=25_610_152,
+    macs=3_857_973_248,
+    accuracy=0.98334,
+    train_seconds=3605.2,
+    size_bytes=102_400_000,
+    p50_ms=123.456,
+    version=12,
+    label="champion",
+)
+WITHHELD = Row("lenet5", "digits_lenet5", "withheld", "the evaluation did not bless it", 61706, 416520, 0.25, version=2)
+FAILED = Row("vgg", "digits_vgg", "failed", "Trainer.vgg: A finite loss is required. Received: nan in epoch 1 of vgg.")
+
+
+def render(drawn, width=WIDTH):
+    """Renders as a terminal of that width would; returns the lines without trailing blanks."""
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(drawn)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+def words(line):
+    return " ".join(line.split())
+
+
+def test_the_longest_name_and_the_longest_values_fit_80_columns_uncut():
+    lines = render(leaderboard.table([PUBLISHED, WITHHELD, FAILED], "digits, run 1"))
+    assert lines[0] == "digits, run 1"
+    assert words(lines[1]) == "# architecture test acc params MACs train size p50 version"
+    assert words(lines[3]) == f"1 {LONGEST} 0.9833 25.6M 3.86G 1h00m 102MB 123ms v12 champion"
+    assert words(lines[4]) == "2 lenet5 0.2500 61.7k 417k - - - v2 withheld"
+    assert words(lines[5]) == "3 vgg - - - - - - failed"
+    assert "…" not in "".join(lines)
+    assert max(map(len, lines)) <= WIDTH
+
+
+def test_a_name_longer_than_any_yet_and_two_labels_are_not_cut_either():
+    row = Row(**{**vars(PUBLISHED), "architecture": "densenet_bc_100_12", "label": "canary, stable"})
+    text = words(" ".join(render(leaderboard.table([row], "t"))))
+    for value in ("densenet_bc_100_12", "0.9833", "25.6M", "3.86G", "1h00m", "102MB", "123ms", "v12 canary,", "stable"):
+        assert value in text
+
+
+def test_below_the_table_stands_why_a_branch_was_not_published():
+    skipped = Row("alexnet", "digits_alexnet", "failed", FAILED.note)
+    lines = render(leaderboard.table([PUBLISHED, WITHHELD, FAILED, skipped], "t"), width=200)
+    assert lines[-2:] == [f"lenet5 withheld: {WITHHELD.note}", f"vgg, alexnet failed: {FAILED.note}"]
+
+
+def test_a_note_is_not_taken_for_markup():
+    row = Row("vgg", "digits_vgg", "failed", "Trainer.vgg: must be one of [bold], [/]")
+    assert render(leaderboard.table([row], "t"))[-1] == f"vgg failed: {row.note}"
+
+
+def test_nothing_stands_below_the_table_when_all_is_published():
+    assert leaderboard.notes([PUBLISHED]) == []
+
+
+def test_ranks_by_accuracy_then_latency_and_what_was_not_measured_comes_last():
+    def row(name, accuracy, p50):
+        return Row(name, name, "published", accuracy=accuracy, p50_ms=p50)
+
+    rows = [
+        row("failed", None, None),
+        row("zero", 0.0, 1.0),
+        row("slow", 0.9, 5.0),
+        row("unmeasured", 0.9, None),
+        row("fast", 0.9, 0.5),
+        row("best", 0.95, 9.0),
+    ]
+    assert [row.architecture for row in leaderboard.rank(rows)] == [
+        "best",
+        "fast",
+        "slow",
+        "unmeasured",
+        "zero",
+        "failed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "-"),
+        (0, "0"),
+        (999, "999"),
+        (1000, "1k"),
+        (61_706, "61.7k"),
+        (999_499, "999k"),
+        (999_500, "1M"),
+        (2_514_000, "2.51M"),
+        (999_999_999, "1G"),
+        (15_470_264_320, "15.5G"),
+        (5 * 10**14, "500T"),
+    ],
+)
+def test_counts_have_three_digits(value, text):
+    assert leaderboard.short(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0s"), (99.94, "99.9s"), (99.96, "1m40s"), (725, "12m05s"), (3599.4, "59m59s"), (3599.6, "1h00m")],
+)
+def test_durations_have_two_units(seconds, text):
+    assert leaderboard.duration(seconds) == text
+
+
+REGISTRATION = {
+    "version": 3,
+    "sha256": "ab" * 32,
+    "run_id": "run",
+    "parent_run_id": "parent",
+    "size_bytes": 1_700_000,
+    "training": {"architecture": {"params": 271_098, "macs": 2_534_912}, "train_seconds": 34.7},
+    "evaluation": {"accuracy": 0.98, "example_count": 360},
+    "infra": {"latency_ms": {"p50": 2.2, "p99": 4.0}},
+}
+
+
+class TestRead:
+    """What a branch left behind becomes a row."""
+
+    @pytest.fixture
+    def written(self, tmp_path):
+        def write(file, content):
+            folder = tmp_path / file
+            folder.mkdir()
+            (folder / file).write_text(json.dumps(content))
+            return str(folder)
+
+        return write
+
+    def test_published(self, written):
+        registered = written(names.REGISTRATION_FILE, REGISTRATION)
+        pushed = written(names.PUBLICATION_FILE, {"published": True})
+        row = leaderboard.read("resnet20", "digits_resnet20", registered, pushed, "")
+        assert (row.state, row.note, row.version, row.sha256) == ("published", "", 3, "ab" * 32)
+        assert (row.params, row.macs, row.accuracy, row.p50_ms) == (271_098, 2_534_912, 0.98, 2.2)
+        assert (row.train_seconds, row.size_bytes, row.parent_run_id) == (34.7, 1_700_000, "parent")
+        assert row.with_label({"stable": 3, "canary": 3, "old": 2}).label == "canary, stable"
+
+    def test_withheld(self, written):
+        registered = written(names.REGISTRATION_FILE, {**REGISTRATION, "infra": {}})
+        pushed = written(names.PUBLICATION_FILE, {"published": False, "reason": "it is slow"})
+        row = leaderboard.read("resnet20", "digits_resnet20", registered, pushed, "")
+        assert (row.state, row.note, row.p50_ms) == ("withheld", "it is slow", None)
+
+    def test_failed_before_and_after_the_registration(self, written):
+        early = leaderboard.read("vgg", "digits_vgg", None, None, "Trainer.vgg: no")
+        assert early == Row("vgg", "digits_vgg", "failed", "Trainer.vgg: no")
+        registered = written(names.REGISTRATION_FILE, REGISTRATION)
+        late = leaderboard.read("vgg", "digits_vgg", registered, None, "Publisher.vgg: the disk is full")
+        assert (late.state, late.note, late.accuracy) == ("failed", "Publisher.vgg: the disk is full", 0.98)
+
+
+def test_architectures_fit_80_columns_with_the_paper_in_short():
+    facts = [
+        {"name": name, "input_shape": [224, 224, 3], "classes": 1000, "params": 138_357_544, "macs": 15_470_264_320}
+        for name in models.names()
+    ]
+    lines = render(architectures.table(facts))
+    assert max(map(len, lines)) <= WIDTH
+    assert len(lines) == len(facts) + 2
+    row = next(line for line in lines if line.startswith("lenet5 "))
+    assert words(row) == "lenet5 224x224x3 1000 138M 15.5G LeCun et al. 1998"
+
+
+def test_an_architecture_that_refuses_the_input_says_why():
+    sentence = "`input_shape` must be [at least] 16 pixels a side. Received: 5x5x1."
+    lines = render(architectures.table([{"name": "lenet5", "error": sentence}]), width=120)
+    assert lines[-1].split(maxsplit=5) == ["lenet5", "-", "-", "-", "-", sentence]
+
+
+@pytest.mark.parametrize(
+    ("authors", "citation"),
+    [("LeCun", "LeCun 1998"), ("Simonyan, Zisserman", "Simonyan and Zisserman 1998"), ("A, B, C", "A et al. 1998")],
+)
+def test_papers_are_cited_as_people_cite_them(authors, citation):
+    assert architectures.citation(models.Paper("Title", authors, 1998, "https://example.org")) == citation
