@@ -12,6 +12,8 @@ from pipeline.errors import ConvoyError
 # How far to walk back: a version is a handful of steps from its examples.
 MAX_HOPS = 20
 LOCK_TIMEOUT_S = 5.0
+# The Evaluator's input that a version was compared with, not made from.
+BASELINE = "baseline_model"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,10 +54,10 @@ class Lineage:
         return str(artifact.properties["sha256"].string_value) if artifact is not None else None
 
     def ancestry(self, model: str, version: int) -> list[dict[str, Any]]:
-        """Walks from a registered version back to the examples it was trained on.
+        """Walks from a registered version back to the examples it was trained on, and not into its baseline's past.
 
         Returns:
-          The executions on the way, nearest first: `node`, `execution`, and `inputs` as a list of type, id and URI.
+          The executions on the way, nearest first: `node`, `execution`, and `inputs` as key, type, id and URI.
         """
         artifact = self._registered(model, version)
         frontier = [artifact.id] if artifact is not None else []
@@ -68,7 +70,7 @@ class Lineage:
             seen |= makers
             described = [self._step(execution) for execution in sorted(makers, reverse=True)]
             steps += described
-            frontier = [found["id"] for step in described for found in step["inputs"]]
+            frontier = [found["id"] for step in described for found in step["inputs"] if found["key"] != BASELINE]
         return steps
 
     def _registered(self, model: str, version: int) -> Any:
@@ -103,10 +105,10 @@ class Lineage:
         (execution,) = self._store.get_executions_by_id([execution_id])
         (kind,) = self._store.get_execution_types_by_id([execution.type_id])
         events = self._store.get_events_by_execution_ids([execution_id])
-        ids = sorted({event.artifact_id for event in events if event.type == event.INPUT})
+        keys = {event.artifact_id: event.path.steps[0].key for event in events if event.type == event.INPUT}
         inputs = [
-            {"type": self._type_name(artifact), "id": artifact.id, "uri": artifact.uri}
-            for artifact in (self._store.get_artifacts_by_id(ids) if ids else [])
+            {"key": keys[artifact.id], "type": self._type_name(artifact), "id": artifact.id, "uri": artifact.uri}
+            for artifact in (self._store.get_artifacts_by_id(sorted(keys)) if keys else [])
         ]
         return {"node": kind.name.rpartition(".")[2], "execution": execution_id, "inputs": inputs}
 

@@ -127,10 +127,10 @@ def _recorded(repository: Repository, model: str, version: int) -> str | None:
 
 def _registered(workspace: Workspace) -> dict[tuple[str, int], dict[str, Any]]:
     """Reads all versions that MLflow knows; none before the first run."""
-    from components.registrar import registry
-
     if not workspace.mlflow_exists:
         return {}
+    from components.registrar import registry
+
     with registry.connected(workspace.tracking_uri) as client:
         aliases = {model.name: model.aliases for model in client.search_registered_models()}
         return {
