@@ -44,4 +44,4 @@ def _read(directory: Path, split: str) -> list[str]:
     described = [f"{split}/{feature}: {info.description}" for feature, info in sorted(found.anomaly_info.items())]
     if found.HasField("dataset_anomaly_info"):
         described.append(f"{split}: {found.dataset_anomaly_info.description}")
-    return described
+    return [sentence.rstrip(".") for sentence in described]

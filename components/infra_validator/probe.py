@@ -45,7 +45,7 @@ def ask(target: str, model_name: str, questions: list[Question]) -> dict[str, An
 
 
 def _answers(client: Client, model_name: str, questions: list[Question]) -> dict[str, np.ndarray]:
-    sent = {
+    sent: dict[str, dict[str, Any]] = {
         names.SERVING_DEFAULT: {"image_bytes": [question.encoded for question in questions]},
         names.PIXELS: {"images": np.stack([question.pixels for question in questions])},
         names.CLASSIFY: {"inputs": [question.example for question in questions]},

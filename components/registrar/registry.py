@@ -3,15 +3,15 @@
 import contextlib
 import dataclasses
 import math
+import re
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import filelock
 import mlflow
-from mlflow.entities import Metric, Param
+from mlflow.entities import LoggedModelStatus, Metric, Param
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -50,7 +50,8 @@ def register(place: Place, facts: dict[str, Any], servable: Path) -> dict[str, A
         child = _run(client, experiment, MODEL_URI, facts["model_uri"], name=_architecture(facts), parent=parent)
         version = _version(client, facts) or _new_version(client, experiment, child, facts, servable)
         client.set_terminated(child)
-        return {"version": int(version.version), "run_id": child, "parent_run_id": parent, "model_id": version.model_id}
+        model_id = version.source.removeprefix("models:/")  # MLflow leaves the version's own `model_id` empty.
+        return {"version": int(version.version), "run_id": child, "parent_run_id": parent, "model_id": model_id}
 
 
 @contextlib.contextmanager
@@ -75,7 +76,8 @@ def connected(tracking_uri: str) -> Iterator[mlflow.MlflowClient]:
 
 def explain(tracking_uri: str, error: Exception) -> str:
     """Says in one sentence why MLflow can't be used."""
-    text = " ".join(str(error).split()).partition(" [SQL:")[0]
+    # SQLAlchemy adds the statement and a link.
+    text = re.split(r" \[SQL:| \(Background", " ".join(str(error).split()))[0]
     if "out-of-date" in text or "Can't locate revision" in text or "schema" in text.lower():
         return (
             f"A database of this MLflow's schema (MLflow {mlflow.__version__}) is required. Received: {tracking_uri}, "
@@ -118,20 +120,39 @@ def _version(client: mlflow.MlflowClient, facts: dict[str, Any]) -> Any:
 
 
 def _new_version(client: mlflow.MlflowClient, experiment: str, run: str, facts: dict[str, Any], servable: Path) -> Any:
-    params = _params(facts)
-    client.log_batch(run, params=[Param(key, value) for key, value in params.items()], metrics=_metrics(facts))
-    logged = client.create_logged_model(experiment, facts["model_name"], run, params=params, model_type="tensorflow")
-    with tempfile.TemporaryDirectory(prefix="convoy-mlmodel-") as scratch:
-        write_mlmodel(Path(scratch), servable, facts, run, logged.model_id)
-        client.log_model_artifacts(logged.model_id, scratch)
-    client.log_model_artifacts(logged.model_id, str(servable), artifact_path=SAVED_MODEL)
-    logged = client.finalize_logged_model(logged.model_id, "READY")
-    client.log_batch(run, metrics=_metrics(facts, logged.model_id))
+    # The time of the model, not of this call: MLflow keeps one of two equal metrics when a killed registration goes on.
+    when = int((servable / "saved_model.pb").stat().st_mtime * 1000)
+    params = [Param(key, value) for key, value in _params(facts).items()]
+    client.log_batch(run, params=params, metrics=_curves(facts, when) + _results(facts, when))
+    logged = _logged_model(client, experiment, run, facts, servable)
+    client.log_batch(run, metrics=_results(facts, when, logged.model_id))
     with contextlib.suppress(MlflowException):  # It exists already, from the second version on.
         client.create_registered_model(facts["model_name"], description=_description(facts))
     return client.create_model_version(
         facts["model_name"], logged.model_uri, run, tags=_tags(facts), model_id=logged.model_id
     )
+
+
+def _logged_model(client: mlflow.MlflowClient, experiment: str, run: str, facts: dict[str, Any], servable: Path) -> Any:
+    """Finds the model that a killed registration had stored, or stores it; what was stored by half is deleted."""
+    this_model = f"source_run_id = '{run}' AND tags.`{SHA256}` = '{facts[SHA256]}'"
+    for stored in client.search_logged_models([experiment], this_model):
+        if stored.status == LoggedModelStatus.READY:
+            return stored
+        client.delete_logged_model(stored.model_id)
+    logged = client.create_logged_model(
+        experiment,
+        facts["model_name"],
+        run,
+        tags={SHA256: facts[SHA256]},
+        params=_params(facts),
+        model_type="tensorflow",
+    )
+    with tempfile.TemporaryDirectory(prefix="convoy-mlmodel-") as scratch:
+        write_mlmodel(Path(scratch), servable, facts, run, logged.model_id)
+        client.log_model_artifacts(logged.model_id, scratch)
+    client.log_model_artifacts(logged.model_id, str(servable), artifact_path=SAVED_MODEL)
+    return client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
 
 
 def _architecture(facts: dict[str, Any]) -> str:
@@ -155,11 +176,10 @@ def _tags(facts: dict[str, Any]) -> dict[str, str]:
     return tags | {SHA256: facts["sha256"], MODEL_URI: facts["model_uri"]}
 
 
-def _metrics(facts: dict[str, Any], model_id: str | None = None) -> list[Metric]:
-    """Lists the metrics: the learning curves for the run, the final values for run and logged model."""
-    now = int(time.time() * 1000)
+def _results(facts: dict[str, Any], when: int, model_id: str | None = None) -> list[Metric]:
+    """Lists what the model came to, in the end: for its run, or tied to its logged model."""
     known = facts["training"]["architecture"]
-    final = {
+    values = {
         **{f"eval/{name}": value for name, value in facts["evaluation"].items()},
         "train/seconds": facts["training"]["train_seconds"],
         "model/parameters": known["params"],
@@ -167,15 +187,16 @@ def _metrics(facts: dict[str, Any], model_id: str | None = None) -> list[Metric]
         "model/size_bytes": facts["size_bytes"],
         **{f"serve/latency_ms_{point}": value for point, value in facts["infra"].get("latency_ms", {}).items()},
     }
-    finite = {name: value for name, value in final.items() if math.isfinite(value)}
-    if model_id:
-        return [Metric(name, value, now, 0, model_id=model_id) for name, value in finite.items()]
-    curves = [
-        Metric(f"train/{name}", value, now, epoch)
+    return [Metric(name, value, when, 0, model_id=model_id) for name, value in values.items() if math.isfinite(value)]
+
+
+def _curves(facts: dict[str, Any], when: int) -> list[Metric]:
+    """Lists the learning curves, one step an epoch."""
+    return [
+        Metric(f"train/{name}", value, when, epoch)
         for name, values in facts["training"]["history"].items()
         for epoch, value in enumerate(values, start=1)
     ]
-    return curves + [Metric(name, value, now, 0) for name, value in finite.items()]
 
 
 def find_run(client: mlflow.MlflowClient, experiment: str, tag: str, value: str) -> str | None:

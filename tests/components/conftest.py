@@ -1,15 +1,18 @@
 """The digits, and a LeNet-5 trained on some of them: real executors run once, and their artifacts are shared."""
 
+import contextlib
 import json
 import multiprocessing
 import os
 import runpy
 import shutil
 import sys
+import tempfile
 from multiprocessing import forkserver
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 import cloudpickle
 import pytest
@@ -17,7 +20,13 @@ import pytest
 BEAM = ["--direct_running_mode=in_memory"]
 CLASS_NAMES = [str(digit) for digit in range(10)]
 CHILD = Path(__file__).with_name("child.py")
-PRELOADED = ["components.infra_validator.executor", "components.publisher.executor", "serving.server.app"]
+PRELOADED = [
+    "components.infra_validator.executor",
+    "components.publisher.executor",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "serving.server.app",
+]
 
 KINDS = {"image": "BYTES", "label": "INT", "height": "INT", "width": "INT", "channels": "INT", "brightness": "FLOAT"}
 FEATURE = 'feature {{ name: "{}" type: {} presence {{ min_fraction: 1 min_count: 1 }} shape {{ dim {{ size: 1 }} }} }}'
@@ -26,9 +35,25 @@ SCHEMA = "\n".join(FEATURE.format(name, kind) for name, kind in KINDS.items())
 
 def pytest_collection_finish(session):
     """Starts the fork server early: it imports while the first tests run."""
-    if any("in_child" in getattr(item, "fixturenames", ()) for item in session.items):
+    if any("start_child" in getattr(item, "fixturenames", ()) for item in session.items):
         multiprocessing.set_forkserver_preload(PRELOADED)
-        forkserver.ensure_running()
+        with quiet():
+            forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def quiet():
+    """Keeps off the screen what the fork server, its imports and its children say."""
+    with tempfile.TemporaryFile() as log:
+        saved = [(stream, os.dup(stream)) for stream in (1, 2)]
+        try:
+            for stream, _ in saved:
+                os.dup2(log.fileno(), stream)
+            yield
+        finally:
+            for stream, copy in saved:
+                os.dup2(copy, stream)
+                os.close(copy)
 
 
 @pytest.fixture(scope="session")

@@ -75,5 +75,5 @@ def test_an_unexpected_feature_is_an_anomaly(gate):
 
 def test_an_anomaly_of_a_whole_split_is_told_without_a_feature(gate):
     few = {key: values[:5] for key, values in GOOD.items()}
-    with pytest.raises(DataGateError, match=r"Received: test: .*few examples"):
+    with pytest.raises(DataGateError, match=r"Received: test: .* has 5 examples, .* expected\. Mend"):
         gate(constraints="dataset_constraints { min_examples_count: 12 }", train=GOOD, test=few)

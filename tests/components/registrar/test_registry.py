@@ -1,0 +1,265 @@
+"""MLflow on a real SQLite database, always from a child process: its settings are a process's own."""
+
+import contextlib
+import json
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.dataset_gen import scans
+from components.registrar import registry
+from serving.repository import digest
+
+
+def versions(place, name):
+    """Reads a model's versions from the database itself, without MLflow."""
+    with contextlib.closing(sqlite3.connect(place.tracking_uri.removeprefix("sqlite:///"))) as database:
+        return [row[0] for row in database.execute("SELECT version FROM model_versions WHERE name = ?", [name])]
+
+
+def look(place, question):
+    """Asks MLflow something, as `registry` does."""
+    with registry.connected(place.tracking_uri) as client:
+        return question(client)
+
+
+@pytest.fixture
+def register(in_child, mlflow_place, servable, facts):
+    """Registers the LeNet-5, some facts changed, in a child process."""
+
+    def run(**changed):
+        return in_child(registry.register, mlflow_place, facts | changed, changed.pop("servable", servable))
+
+    return run
+
+
+@pytest.fixture
+def other(servable, tmp_path):
+    """Returns facts and folder of another model."""
+    import shutil
+
+    path = tmp_path / "other"
+    shutil.copytree(servable, path)
+    (path / "assets.extra" / "note").write_text("another model")
+    return {"sha256": digest(path), "model_uri": "/tfx/Trainer.lenet5/model/99", "servable": path}
+
+
+def test_a_model_gets_a_number_and_keeps_it(register, other, mlflow_place):
+    first = register()
+    assert first["version"] == 1
+    assert register() == first
+    second = register(**other)
+    assert second["version"] == 2
+    assert second["parent_run_id"] == first["parent_run_id"], "one pipeline run"
+    assert second["run_id"] != first["run_id"]
+    assert register() == first
+    assert versions(mlflow_place, "digits_lenet5") == [1, 2]
+
+
+def test_what_mlflow_stores_is_what_infra_validation_served(register, in_child, mlflow_place, servable, facts):
+    register()
+    stored = Path(in_child(download, mlflow_place, "models:/digits_lenet5/1"))
+    assert digest(stored / "saved_model") == digest(servable) == facts["sha256"]
+    assert (stored / "MLmodel").exists()
+
+
+def download(place, uri):
+    import mlflow
+
+    return look(place, lambda client: mlflow.artifacts.download_artifacts(uri))
+
+
+def test_the_version_says_what_it_is_and_where_it_comes_from(register, in_child, mlflow_place, facts):
+    done = register()
+    version, run, parent, logged = in_child(look, mlflow_place, read_version)
+    assert version["tags"] == {
+        "sha256": facts["sha256"],
+        "convoy.model_uri": facts["model_uri"],
+        "dataset": "digits",
+        "blessed": "true",
+        "infra_blessed": "true",
+        "pipeline_run": "run-1",
+    }
+    assert (version["run_id"], version["model_id"]) == (done["run_id"], done["model_id"])
+    assert run["name"] == "lenet5"
+    assert run["status"] == "FINISHED"
+    assert run["parent"] == done["parent_run_id"] == parent["id"]
+    assert parent["name"] == "run-1"
+    assert run["params"]["architecture"] == "lenet5"
+    assert run["params"]["recipe.epochs"] == "2"
+    final = {
+        "eval/accuracy": 0.96875,
+        "eval/cross_entropy": 0.125,
+        "serve/latency_ms_p50": 1.5,
+        "serve/latency_ms_p90": 2.0,
+        "serve/latency_ms_p99": 2.5,
+        "model/parameters": facts["training"]["architecture"]["params"],
+        "model/macs": facts["training"]["architecture"]["macs"],
+        "model/size_bytes": facts["size_bytes"],
+        "train/seconds": facts["training"]["train_seconds"],
+    }
+    assert logged == pytest.approx(final)
+    assert {name: value for name, value in run["metrics"].items() if name in final} == pytest.approx(final)
+    assert run["curve"] == list(enumerate(facts["training"]["history"]["val_accuracy"], start=1))
+
+
+def read_version(client):
+    version = client.get_model_version("digits_lenet5", "1")
+    run = client.get_run(version.run_id)
+    parent = client.get_run(run.data.tags["mlflow.parentRunId"])
+    curve = client.get_metric_history(version.run_id, "train/val_accuracy")
+    logged = client.get_logged_model(version.source.removeprefix("models:/"))
+    return (
+        {"tags": version.tags, "run_id": version.run_id, "model_id": logged.model_id},
+        {
+            "name": run.info.run_name,
+            "status": run.info.status,
+            "parent": run.data.tags["mlflow.parentRunId"],
+            "params": run.data.params,
+            "metrics": run.data.metrics,
+            "curve": sorted((point.step, point.value) for point in curve),
+        },
+        {"id": parent.info.run_id, "name": parent.info.run_name},
+        {metric.key: metric.value for metric in logged.metrics},
+    )
+
+
+def test_a_later_word_on_a_known_model_changes_its_tags(register, in_child, mlflow_place):
+    assert register(blessed=False)["version"] == 1
+    assert register(blessed=True, pipeline_run="run-2")["version"] == 1
+    version, *_ = in_child(look, mlflow_place, read_version)
+    assert (version["tags"]["blessed"], version["tags"]["pipeline_run"]) == ("true", "run-2")
+
+
+def test_long_training_is_recorded_whole(register, in_child, mlflow_place, facts):
+    """MLflow takes a thousand metrics at a time; All-CNN's paper trains for 350 epochs."""
+    curve = [1 / epoch for epoch in range(1, 351)]
+    history = dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"), curve)
+    register(training=facts["training"] | {"history": history})
+    _, run, *_ = in_child(look, mlflow_place, read_version)
+    assert run["curve"] == [(epoch, pytest.approx(value)) for epoch, value in enumerate(curve, start=1)]
+
+
+def register_until_killed(place, facts, servable, step):
+    """Registers, and dies like a killed process at one step of MLflow's client."""
+    import os
+
+    import mlflow
+
+    setattr(mlflow.MlflowClient, step, lambda *_, **__: os._exit(9))
+    registry.register(place, facts, servable)
+
+
+@pytest.mark.parametrize("step", ["log_model_artifacts", "create_model_version", "set_terminated"])
+def test_killed_at_any_step_the_next_try_ends_with_one_version(
+    step, start_child, register, in_child, mlflow_place, servable, facts
+):
+    process, _ = start_child(register_until_killed, mlflow_place, facts, servable, step)
+    process.join(60)
+    assert process.exitcode == 9
+    done = register()
+    assert done["version"] == 1
+    assert versions(mlflow_place, "digits_lenet5") == [1]
+    assert in_child(look, mlflow_place, count_everything) == {
+        "runs": {"run-1": "RUNNING", "lenet5": "FINISHED"},
+        "logged models": [(done["model_id"], "READY")],
+        "points of a curve": 2,
+    }
+    assert digest(Path(in_child(download, mlflow_place, "models:/digits_lenet5/1")) / "saved_model") == facts["sha256"]
+
+
+def count_everything(client):
+    experiment = client.get_experiment_by_name("digits").experiment_id
+    runs = {run.info.run_name: run for run in client.search_runs([experiment])}
+    logged = client.search_logged_models([experiment])
+    return {
+        "runs": {name: run.info.status for name, run in runs.items()},
+        "logged models": [(model.model_id, str(model.status)) for model in logged],
+        "points of a curve": len(client.get_metric_history(runs["lenet5"].info.run_id, "train/loss")),
+    }
+
+
+def test_two_processes_register_different_models_at_once(start_child, mlflow_place, servable, facts):
+    names = ["digits_lenet5", "digits_resnet20", "digits_mobilenet"]
+    children = [
+        start_child(
+            registry.register, mlflow_place, facts | {"model_name": name, "model_uri": f"/tfx/{name}/model/1"}, servable
+        )
+        for name in names
+    ]
+    answers = [connection.recv() for _, connection in children]
+    assert [done for done, _ in answers] == [True] * 3, answers
+    assert [answer["version"] for _, answer in answers] == [1, 1, 1]
+    assert len({answer["run_id"] for _, answer in answers}) == 3
+    assert len({answer["parent_run_id"] for _, answer in answers}) == 1
+    assert [versions(mlflow_place, name) for name in names] == [[1], [1], [1]]
+
+
+LOAD = """
+import sys
+
+for name in ("components", "models", "pipeline", "serving"):
+    sys.modules[name] = None  # An import of it fails.
+import json
+import mlflow
+import numpy as np
+
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model("models:/digits_lenet5/1")
+answer = model.predict({"images": np.array(json.loads(sys.argv[2]), np.uint8)})
+print(json.dumps({name: np.asarray(value).tolist() for name, value in answer.items()}, default=bytes.decode))
+"""
+
+
+def test_mlflow_alone_loads_the_model_and_gets_its_answers(register, mlflow_place, lenet5, tmp_path):
+    register()
+    images = scans.load_images()[0][:3]
+    command = [sys.executable, "-I", "-W", "ignore", "-c", LOAD, mlflow_place.tracking_uri, json.dumps(images.tolist())]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout.splitlines()[-1])
+    expected = tf.saved_model.load(str(lenet5[0])).signatures["pixels"](images=tf.constant(images))
+    np.testing.assert_allclose(answer["probabilities"], expected["probabilities"], atol=1e-5)
+    assert answer["class_id"] == expected["class_id"].numpy().tolist()
+    assert answer["class_name"] == [name.decode() for name in expected["class_name"].numpy()]
+
+
+def test_a_locked_database_is_one_sentence(register, mlflow_place):
+    path = mlflow_place.tracking_uri.removeprefix("sqlite:///")
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other_program:
+        other_program.execute("BEGIN EXCLUSIVE")
+        begin = time.monotonic()
+        with pytest.raises(registry.RegistryError) as error:
+            register()
+        assert time.monotonic() - begin < 30
+    assert str(error.value) == (
+        f"A free MLflow database is required. Received: {mlflow_place.tracking_uri}, locked by another program; end it."
+    )
+    assert register()["version"] == 1
+
+
+def test_a_database_of_another_schema_is_one_sentence(register, mlflow_place):
+    path = mlflow_place.tracking_uri.removeprefix("sqlite:///")
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = 'fromthefuture'")
+    with pytest.raises(
+        registry.RegistryError, match=r"^A database of this MLflow's schema \(MLflow 3\..*`mlflow db upgr"
+    ):
+        register()
+
+
+def test_a_file_that_is_no_database_is_one_sentence(register, mlflow_place):
+    path = mlflow_place.tracking_uri.removeprefix("sqlite:///")
+    Path(path).write_bytes(b"no database" * 1000)
+    with pytest.raises(registry.RegistryError) as error:
+        register()
+    assert str(error.value).startswith(
+        f"A reachable MLflow is required. Received: {mlflow_place.tracking_uri}, which ans"
+    )
+    assert str(error.value).endswith("file is not a database")
