@@ -115,8 +115,8 @@ def _what_next(console: Console, workspace: Workspace, model: str) -> None:
     console.print("[bold]Try next[/]")
     lines = {
         f"{convoy} ui": "compare the models in MLflow's UI",
-        f"{convoy} serve & sleep 15; {convoy} predict {model} {sample}": "ask a model yourself",
-        f"{convoy} run digits --set architectures.lenet5.epochs=40": "train one again; the others are cached",
+        f"{convoy} serve": f"then, in another terminal: {convoy} predict {model} {sample}",
+        f"{convoy} run digits --set architectures.lenet5.epochs=40": "train one anew; the others are cached",
     }
     for command, purpose in lines.items():
         console.print(f"  {command}  [dim]# {purpose}[/]", highlight=False, soft_wrap=True)
