@@ -5,6 +5,7 @@ import shutil
 import socket
 from collections.abc import Sequence
 
+from pipeline import quiet
 from pipeline.errors import ConvoyError, UsageError
 from pipeline.workspace import Workspace
 from serving import running
@@ -48,6 +49,10 @@ def serve(workspace: Workspace, engine: str, host: str, port: int, flags: Sequen
         running.announce(workspace.server_file, f"127.0.0.1:{port}")
         os.execv(binary, [binary, *arguments])
     with running.announced(workspace.server_file, f"{host}:{port}"):
+        with quiet.without_noise():
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()  # Its search for a GPU has the last of the known lines.
         from serving.server.app import main
 
         main([f"--host={host}", *arguments])
