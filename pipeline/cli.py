@@ -123,12 +123,13 @@ def models(as_json: bool, input_shape: str | None, classes: int | None, form: st
 @WORKSPACE
 @JSON
 def status(workspace: str, as_json: bool) -> None:
-    """Check that MLflow, MLMD, the repository and the server agree; exits 1 if they don't."""
+    """Check that MLflow, MLMD, the repository and the server agree; exits 1 if they don't, or one can't be read."""
     from pipeline import status as statuses
     from pipeline.workspace import Workspace
 
     found = statuses.check(Workspace.open(workspace, create=False))
-    _show(found, as_json, statuses.table)
+    if found or as_json:
+        _show(found, as_json, statuses.table)
     problems = [problem for version in found for problem in version.problems]
     if not as_json:
         good = f"{len(found)} versions, and every place agrees on each." if found else "No versions yet."

@@ -6,7 +6,7 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -45,7 +45,7 @@ def examine(root: str, port: int) -> Iterator[Finding]:
     """Checks Python, packages, GPU, workspace, disk, port, MLMD and MLflow, one after the other; changes nothing."""
     yield _python()
     yield _glibc()
-    yield from _packages()
+    yield from packages(PACKAGES, _locked())
     yield _gpu()
     yield _check("port", f"{port} is free", "warning", lambda: _port(port))
     yield from _workspace(Path(root).absolute())
@@ -65,13 +65,13 @@ def _glibc() -> Finding:
     return Finding("glibc", version or "none", "fatal", "a Linux with glibc 2.28 or newer (Debian 10, Ubuntu 20.04)")
 
 
-def _packages() -> Iterator[Finding]:
-    locked = _locked()
-    for name in PACKAGES:
+def packages(names: Iterable[str], locked: Mapping[str, str]) -> Iterator[Finding]:
+    """Compares what is installed with what was tested: with the versions of a lock, where it names them."""
+    for name in names:
         found, wanted = _installed(name), locked.get(name)
         if found is None:
             yield Finding(name, "missing", "fatal", "run `make install`")
-        elif found != (wanted or found):
+        elif wanted not in (None, found):
             yield Finding(name, found, "warning", f"tested with {wanted}: run `make install`")
         else:
             yield Finding(name, found)
@@ -94,13 +94,13 @@ def _locked() -> dict[str, str]:
 def _gpu() -> Finding:
     if shutil.which("nvidia-smi") is None:
         return Finding("GPU", "none: training uses the CPU")
-    if missing := [name for name in _cuda_packages() if _installed(name) is None]:
+    if missing := [name for name in cuda_packages() if _installed(name) is None]:
         fix = "run `pip install 'tensorflow[and-cuda]==2.21.*'`"
         return Finding("GPU", f"NVIDIA driver, without CUDA for TensorFlow ({len(missing)} packages)", "warning", fix)
     return Finding("GPU", "NVIDIA driver and CUDA for TensorFlow")
 
 
-def _cuda_packages() -> list[str]:
+def cuda_packages() -> list[str]:
     """Lists what TensorFlow's extra `and-cuda` would install."""
     requirements = importlib.metadata.requires("tensorflow") or []
     return [re.split(r"[^\w.-]", found)[0] for found in requirements if "and-cuda" in found]
@@ -159,6 +159,9 @@ def _mlflow(workspace: Workspace) -> None:
 def table(findings: list[Finding]) -> Table:
     """Draws the findings."""
     drawn = Table.grid(padding=(0, 2))
+    for _ in range(2):
+        drawn.add_column(no_wrap=True)
+    drawn.add_column(overflow="fold")
     for finding in findings:
         mark, style = MARKS[finding.verdict]
         found = f"{finding.found} → {finding.fix}" if finding.fix else finding.found

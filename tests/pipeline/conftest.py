@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -138,12 +139,22 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         store.registered(version, sha256)
     for version, found in enumerate(published, start=1):
         store.pushed(version, found.sha256, destination=str(found.path))
-    _register(workspace, hashes)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The ``noload`` loader strategy")
+        _register(workspace, hashes)
+    return workspace
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Workspace:
+    """A workspace with a published version, and no databases."""
+    workspace = Workspace(tmp_path / "workspace")
+    _publish(workspace, 1)
     return workspace
 
 
 def _publish(workspace: Workspace, version: int) -> Published:
-    """Publishes files that a repository takes for a SavedModel; nothing here loads them."""
+    """Publishes files that a repository takes for a SavedModel; none of these tests loads them."""
     source = workspace.root / f"source{version}"
     (source / "variables").mkdir(parents=True)
     (source / "saved_model.pb").write_bytes(b"graph")

@@ -1,0 +1,140 @@
+import threading
+from multiprocessing import Pipe
+from pathlib import Path
+
+import pytest
+
+from pipeline.runners import local
+from pipeline.runners.node import Compiled, Failure, NodeResult
+
+# Two branches over shared data, as a run has them: in topological order, with what each node waits for.
+GRAPH = {
+    "DatasetGen": [],
+    "DataGate": ["DatasetGen"],
+    "Trainer.a": ["DataGate"],
+    "Evaluator.a": ["Trainer.a", "DatasetGen"],
+    "Publisher.a": ["Evaluator.a"],
+    "Trainer.b": ["DataGate"],
+    "Evaluator.b": ["Trainer.b", "DatasetGen"],
+    "Publisher.b": ["Evaluator.b"],
+}
+
+
+class Threads:
+    """Children that are threads: their messages come through real connections, as those of processes do."""
+
+    def __init__(self, play):
+        self._play = play
+        self.started, self.running, self.most = [], 0, 0
+
+    def start(self, name, work, *arguments):
+        ours, theirs = Pipe(duplex=False)
+        self.started.append(name)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        threading.Thread(target=self._play, args=(name, theirs.send)).start()
+        return ours
+
+    def receive(self, connection):
+        kind, content = connection.recv()
+        if kind == "done":
+            self.running -= 1
+            connection.close()
+        return kind, content
+
+    def log(self, name):
+        return Path("/logs") / f"{name}.log"
+
+
+def succeed(name, send):
+    send(("done", NodeResult("ran", {"output": [f"/tfx/{name}"]}, 0.0)))
+
+
+@pytest.fixture
+def drive():
+    """Runs the graph; returns the records by name, and all that the listener heard."""
+
+    def run(children, jobs=2):
+        heard = []
+        records = local.run(
+            Compiled(b"ir", GRAPH), children, jobs, lambda record, event: heard.append((record.id, record.state, event))
+        )
+        assert [record.id for record in records] == list(GRAPH)
+        return {record.id: record for record in records}, heard
+
+    return run
+
+
+def test_every_node_runs_once_and_after_what_it_needs(drive):
+    children = Threads(succeed)
+    records, heard = drive(children)
+    assert {record.state for record in records.values()} == {"ran"}
+    assert records["Trainer.b"].outputs == {"output": ["/tfx/Trainer.b"]}
+    assert sorted(children.started) == sorted(GRAPH)
+    for name, upstream in GRAPH.items():
+        begun = heard.index((name, "running", None))
+        assert all(heard.index((before, "ran", None)) < begun for before in upstream)
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 8])
+def test_no_more_nodes_run_at_a_time_than_jobs(drive, jobs):
+    together = threading.Barrier(min(jobs, 2))
+
+    def play(name, send):
+        if name.startswith("Trainer"):
+            together.wait(10)  # Goes on when as many branches train as may.
+        succeed(name, send)
+
+    children = Threads(play)
+    drive(children, jobs)
+    assert children.most == min(jobs, 2)
+
+
+def test_a_failure_costs_what_depends_on_it_and_nothing_else(drive):
+    def play(name, send):
+        if name == "Trainer.a":
+            send(("done", Failure("A finite loss is required.", 1)))
+        else:
+            succeed(name, send)
+
+    records, heard = drive(Threads(play))
+    assert records["Trainer.a"].state == "failed"
+    assert records["Trainer.a"].error.startswith("A finite loss is required.")
+    assert "/logs/Trainer.a.log" in records["Trainer.a"].error
+    assert {name: record.state for name, record in records.items() if name.endswith(".b")} == {
+        "Trainer.b": "ran",
+        "Evaluator.b": "ran",
+        "Publisher.b": "ran",
+    }
+    assert records["Evaluator.a"].error == "needs Trainer.a"
+    assert records["Publisher.a"].error == "needs Evaluator.a"
+    assert ("Publisher.a", "skipped", None) in heard
+
+
+def test_a_failed_gate_stops_every_branch(drive):
+    def play(name, send):
+        send(("done", Failure("Data without anomalies are required.", 1))) if name == "DataGate" else succeed(
+            name, send
+        )
+
+    children = Threads(play)
+    records, _ = drive(children)
+    assert children.started == ["DatasetGen", "DataGate"]
+    assert [record.state for record in records.values()] == ["ran", "failed"] + ["skipped"] * 6
+
+
+def test_what_was_cached_counts_as_done_and_progress_is_passed_on(drive):
+    def play(name, send):
+        for epoch in (1, 2):
+            send(("progress", {"epoch": epoch, "of": name}))
+        send(("done", NodeResult("cached", {}, 0.0)))
+
+    records, heard = drive(Threads(play))
+    assert {record.state for record in records.values()} == {"cached"}
+    for name in GRAPH:
+        assert [(state, event and event["epoch"]) for told, state, event in heard if told == name] == [
+            ("running", None),
+            ("running", 1),
+            ("running", 2),
+            ("cached", None),
+        ]

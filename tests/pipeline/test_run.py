@@ -1,0 +1,55 @@
+import json
+import time
+
+import pytest
+
+from pipeline.errors import ExitCode
+
+CONFIG = '[dataset]\nname = "cifar11"\n[architectures.lenet5]\n'
+
+
+@pytest.fixture
+def until():
+    """Waits for a file to be whole."""
+
+    def wait(path, seconds=60):
+        deadline = time.monotonic() + seconds
+        while not (path.exists() and path.read_text()):
+            assert time.monotonic() < deadline, path
+            time.sleep(0.01)
+
+    return wait
+
+
+def test_one_run_a_workspace_and_what_only_the_compiler_can_refuse_leaves_nothing(start, convoy, tmp_path, until):
+    (tmp_path / "mine.toml").write_text(CONFIG)
+    # Compiling takes seconds: both runs, each in its workspace, do it side by side.
+    first = start("run", "mine.toml", "--workspace", "first")
+    forced = start("run", "digits", "--workspace", "forced", "--force", "Trainer.lenet6")
+    until(tmp_path / "first" / "run.json")
+
+    second = convoy("run", "digits", "--workspace", "first")
+    assert (second.code, second.out) == (ExitCode.LOCKED, "")
+    since = json.loads((tmp_path / "first" / "run.json").read_text())["since"]
+    assert second.sentence == (
+        f"A workspace without another run is required. Received: {tmp_path / 'first'}, where process {first.pid} runs "
+        f"since {since}; wait for it, or use another --workspace."
+    )
+
+    out, err = first.communicate(timeout=120)
+    assert (first.returncode, out) == (ExitCode.USAGE, "")
+    assert err.startswith(
+        "convoy: `dataset.name` must be a data set that TFDS knows. Received: 'cifar11'. Did you mean"
+    )
+    assert "'cifar10" in err
+    assert len(err.splitlines()) == 1
+
+    out, err = forced.communicate(timeout=120)
+    assert (forced.returncode, out) == (ExitCode.USAGE, "")
+    assert err.startswith("convoy: --force must name a node of the graph. Received: 'Trainer.lenet6'.")
+    assert "'Trainer.lenet5'" in err
+
+    for workspace in ("first", "forced"):
+        made = {path.name for path in (tmp_path / workspace).iterdir()}
+        assert made <= {"run.lock", "run.json", "runs", "datasets"}
+        assert not list((tmp_path / workspace).rglob("summary.json"))
