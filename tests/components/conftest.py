@@ -32,6 +32,8 @@ KINDS = {"image": "BYTES", "label": "INT", "height": "INT", "width": "INT", "cha
 FEATURE = 'feature {{ name: "{}" type: {} presence {{ min_fraction: 1 min_count: 1 }} shape {{ dim {{ size: 1 }} }} }}'
 SCHEMA = "\n".join(FEATURE.format(name, kind) for name, kind in KINDS.items())
 
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # A child can't import a test module.
+
 
 def pytest_collection_finish(session):
     """Starts the fork server early: it imports while the first tests run."""
@@ -64,7 +66,7 @@ def start_child():
     def start(work, *arguments):
         module = sys.modules[work.__module__]
         if Path(module.__file__).is_relative_to(CHILD.parent):
-            cloudpickle.register_pickle_by_value(module)  # A child can't import a test module.
+            cloudpickle.register_pickle_by_value(module)
         ours, theirs = context.Pipe(duplex=False)
         given = {"connection": theirs, "payload": cloudpickle.dumps((work, arguments))}
         process = context.Process(target=runpy.run_path, args=(str(CHILD), given))
