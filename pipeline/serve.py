@@ -48,14 +48,16 @@ def serve(workspace: Workspace, engine: str, host: str, port: int, flags: Sequen
     if binary:
         running.announce(workspace.server_file, f"127.0.0.1:{port}")
         os.execv(binary, [binary, *arguments])
+    from serving.server import app
+
+    arguments.append(f"--host={host}")
+    app.command.make_context("convoy serve", [*arguments])  # Refuses a wrong flag before seconds of imports.
     with running.announced(workspace.server_file, f"{host}:{port}"):
         with quiet.without_noise():
             import tensorflow as tf
 
             tf.config.list_physical_devices()  # Its search for a GPU has the last of the known lines.
-        from serving.server.app import main
-
-        main([f"--host={host}", *arguments])
+        app.main(arguments)
 
 
 def _binary(engine: str) -> str | None:
