@@ -92,6 +92,9 @@ def train(
     with _strategy().scope():
         model = _build(plan, statistics, plan.precision)
         _compile(model, plan, steps)
+        # Keras would trace the training step twice, once to create these variables and once with them.
+        model.optimizer.build(model.trainable_variables)
+        model.evaluate(validation.take(1), verbose=0)
     history = model.fit(
         shuffled,
         validation_data=validation,
