@@ -14,9 +14,9 @@ BLESSING = "model_blessing"
 class ChampionStrategy(resolver.ResolverStrategy):
     """Resolves the latest blessed model other than the candidate itself.
 
-    TFX's LatestBlessedModelStrategy would pick the candidate once it is blessed: the second run of an unchanged pipeline
-    would then see a new baseline and evaluate everything again. The channels must be scoped to one architecture, or LeNet
-    is judged against DenseNet.
+    TFX's LatestBlessedModelStrategy would pick the candidate once it is blessed: the second run of an unchanged
+    pipeline would then see a new baseline and evaluate everything again. The channels must be scoped to one
+    architecture, or LeNet is judged against DenseNet.
     """
 
     def resolve_artifacts(

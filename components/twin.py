@@ -1,8 +1,9 @@
 """A process to run something in, that starts at once with everything imported.
 
-Importing TensorFlow costs seconds, and forking a process that has threads, as TFX's launcher and TensorFlow start them, is
-not safe. So a runner calls `prepare` first thing in each child, while it has one thread: that forks a twin, which waits.
-`start` hands it one function to run. Where nobody prepared one (another engine), `start` makes a fresh process.
+Importing TensorFlow costs seconds, and forking a process that has threads, as TFX's launcher and TensorFlow start them,
+is not safe. So a runner calls `prepare` first thing in each child, while it has one thread: that forks a twin, which
+waits. `start` hands it one function to run. Where nobody prepared one (another engine), or it works already, `start`
+makes a fresh process.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """1,797 real scans of handwritten digits that scikit-learn ships, and their fixed split. Needs no TensorFlow.
 
-Source: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998 (the
-test part of it, 8x8 images with 17 grey levels).
+Source: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998
+(the test part of it, 8x8 images with 17 grey levels).
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ SPLITS = {"test": 360, "validation": 180}
 
 
 def load_images() -> tuple[np.ndarray, np.ndarray]:
-    """Loads the scans: uint8 images [1797, 8, 8, 1], the grey levels 0..16 spread over 0..255, and int labels [1797]."""
+    """Loads the scans: uint8 images [1797, 8, 8, 1], their 17 grey levels spread over 0..255, and int labels [1797]."""
     from sklearn.datasets import load_digits
 
     data = load_digits()

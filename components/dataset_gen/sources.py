@@ -75,7 +75,8 @@ def feature_keys(dataset: "tfds.core.DatasetBuilder") -> tuple[str, str]:
         found = [key for key, feature in dataset.info.features.items() if isinstance(feature, kind)]
         if len(found) != 1:
             raise DatasetError(
-                f"A data set with one {kind.__name__} feature is required. Received: {dataset.name!r} with {found or 'none'}."
+                f"A data set with one {kind.__name__} feature is required. "
+                f"Received: {dataset.name!r} with {found or 'none'}."
             )
         keys += found
     return keys[0], keys[1]

@@ -21,8 +21,8 @@ def ask(target: str, model_name: str, questions: list[Question]) -> dict[str, An
     """Asks every question through all three signatures.
 
     Returns:
-      `images`, `accuracy` over them, `max_difference` between the signatures' probabilities, and `latency_ms` (p50, p90,
-      p99 of single-image requests with encoded bytes).
+      `images`, `accuracy` over them, `max_difference` between the signatures' probabilities, and `latency_ms` (p50,
+      p90, p99 of single-image requests with encoded bytes).
 
     Raises:
       ProbeError: The server answered with an error.

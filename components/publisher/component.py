@@ -31,10 +31,10 @@ class PublisherSpec(component_spec.ComponentSpec):
 class Publisher(base_component.BaseComponent):
     """Publishes a doubly blessed version and moves label and alias to it.
 
-    TFX's Pusher copies file by file into the final folder, where a polling server can load half a model, and skips a folder
-    that exists. This one stages, verifies and renames; the version is the registered one, the bytes are MLflow's. Reads
-    `registered_model`. Writes `pushed_model` with `pushed`, `pushed_version`, `pushed_destination`, and `publication.json`.
-    Fails when the repository can't be written; nothing half-written is ever visible.
+    TFX's Pusher copies file by file into the final folder, where a polling server can load half a model, and skips a
+    folder that exists. This one stages, verifies and renames; the version is the registered one, the bytes are
+    MLflow's. Reads `registered_model`. Writes `pushed_model` with `pushed`, `pushed_version`, `pushed_destination`, and
+    `publication.json`. Fails when the repository can't be written; nothing half-written is ever visible.
     """
 
     SPEC_CLASS = PublisherSpec

@@ -1,7 +1,8 @@
 """The MLmodel file that lets MLflow load a SavedModel without re-saving it.
 
-MLflow's own TensorFlow and Keras flavours save the model anew, so the registered bytes wouldn't be the served ones. This
-file points MLflow's loader at the SavedModel as it is; loading it needs TensorFlow and MLflow, and nothing of Convoy.
+MLflow's own TensorFlow and Keras flavours save the model anew, so the registered bytes wouldn't be the served ones.
+This file points MLflow's loader at the SavedModel as it is; loading it needs TensorFlow and MLflow, and nothing of
+Convoy.
 """
 
 import platform

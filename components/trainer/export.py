@@ -2,7 +2,7 @@
 
 | signature | input | output |
 |---|---|---|
-| `serving_default` | `image_bytes`: string [N], encoded image | `probabilities` [N, C], `class_id` [N], `class_name` [N] |
+| `serving_default` | `image_bytes`: string [N], encoded | `probabilities` [N, C], `class_id` [N], `class_name` [N] |
 | `pixels` | `images`: uint8 [N, H, W, C] | the same |
 | `classify` | `inputs`: string [N], serialized tf.Example | `classes` string [N, C], `scores` float32 [N, C] |
 """

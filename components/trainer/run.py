@@ -1,6 +1,7 @@
 """The `run_fn` of TFX's Trainer: one for every architecture.
 
-Everything it needs comes in `custom_config`; the architecture by its registered name, the recipe resolved to plain data.
+Everything it needs comes in `custom_config`: the architecture by its registered name, the recipe resolved to plain
+data.
 """
 
 import dataclasses
