@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
+from rich.console import RenderableType
 
 from pipeline import leaderboard
 from pipeline.leaderboard import Row
@@ -50,7 +50,7 @@ def _row(version: Any, data: Any, aliases: dict[str, str]) -> Row:
     )
 
 
-def table(rows: list[Row]) -> Table:
+def table(rows: list[Row]) -> RenderableType:
     """Draws the ranking; the last column has MLflow's aliases."""
     return leaderboard.table(rows, "All registered versions, best first")
 
@@ -63,21 +63,23 @@ def plot(rows: list[Row], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
-    measured = [row for row in rows if row.accuracy is not None and row.p50_ms is not None]
-    for model in sorted({row.model for row in measured}):
-        versions = [row for row in measured if row.model == model]
-        size = 40 + 25 * math.log10(versions[0].params or 1) ** 1.5
-        places = [row.p50_ms for row in versions], [row.accuracy for row in versions]
-        dots = axes.scatter(*places, s=size, alpha=0.35, label=f"{model} ({leaderboard.short(versions[0].params)})")
-        for row in versions:
-            if row.label:
-                edge = dots.get_facecolor()[0][:3]
-                axes.scatter(row.p50_ms, row.accuracy, s=size, color=[edge], edgecolor="black")
-                note = f"v{row.version} {row.label}"
-                axes.annotate(note, (row.p50_ms, row.accuracy), (9, 7), textcoords="offset points", fontsize=9)
+    measured = [(row, row.p50_ms, row.accuracy) for row in rows if row.accuracy is not None and row.p50_ms is not None]
+    colours = pyplot.get_cmap("tab10")
+    for number, model in enumerate(sorted({row.model for row, _, _ in measured})):
+        versions = [found for found in measured if found[0].model == model]
+        params = versions[0][0].params or 1
+        look = {"s": 40 + 25 * math.log10(params) ** 1.5, "color": colours(number % 10)}
+        axes.scatter([], [], label=f"{model} ({leaderboard.short(params)})", **look)
+        for row, latency, accuracy in versions:
+            if not row.label:
+                axes.scatter(latency, accuracy, alpha=0.35, **look)
+                continue
+            axes.scatter(latency, accuracy, edgecolor="black", **look)
+            note = f"v{row.version} {row.label}"
+            axes.annotate(note, (latency, accuracy), (9, 7), textcoords="offset points", fontsize=9)
     axes.set(xlabel="latency of one image over gRPC, median, ms", ylabel="test accuracy")
     axes.set_title("Every registered version; what an alias points to is outlined")
-    figure.legend(title="model (parameters)", loc="outside lower center", ncols=4)
+    figure.legend(title="model (parameters)", loc="outside lower center", ncols=3, markerscale=0.6, fontsize=9)
     axes.margins(0.15)
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=150)

@@ -11,6 +11,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from components.progress import Event
 from pipeline import quiet
 from pipeline.errors import ConvoyError, ExitCode
 from pipeline.runners import node as child
@@ -37,7 +38,7 @@ class NodeRecord:
     outputs: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
 
-Listener = Callable[[NodeRecord, child.progress.Event | None], None]
+Listener = Callable[[NodeRecord, Event | None], None]
 
 
 class Children:
