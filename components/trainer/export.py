@@ -50,9 +50,10 @@ def export(model: keras.Model, class_names: Sequence[str], image_shape: images.S
     servable = tf.Module()
     # Not the Keras model itself: its saver, like Keras' own ExportArchive, writes every weight twice.
     servable.weights = [weight.value for weight in model.weights]
-    signatures = {
-        names.SERVING_DEFAULT: tf.function(serving_default, [tf.TensorSpec([None], tf.string, "image_bytes")]),
-        names.PIXELS: tf.function(answer, [tf.TensorSpec([None, *image_shape], tf.uint8, "images")]),
-        names.CLASSIFY: tf.function(classify, [tf.TensorSpec([None], tf.string, "inputs")]),
+    inputs = {
+        names.SERVING_DEFAULT: (serving_default, tf.TensorSpec([None], tf.string, "image_bytes")),
+        names.PIXELS: (answer, tf.TensorSpec([None, *image_shape], tf.uint8, "images")),
+        names.CLASSIFY: (classify, tf.TensorSpec([None], tf.string, "inputs")),
     }
+    signatures = {name: tf.function(run, [spec], autograph=False) for name, (run, spec) in inputs.items()}
     tf.saved_model.save(servable, directory, signatures)
