@@ -125,6 +125,9 @@ def test_a_terminal_gets_a_view_that_moves_and_leaves_nothing_behind(environment
     assert ("\x1b[" in shown) == moves
     assert ("lenet5" in shown) == moves
     assert ("[1/2] DatasetGen ran" in shown) == (not moves)
+    last_frame, _, after = shown.rpartition("lenet5")
+    assert last_frame or not moves
+    assert ("\x1b[2K" in after) == moves  # It erases what it drew last.
     assert shown.rstrip().endswith("the table")
 
 
