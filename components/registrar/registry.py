@@ -134,12 +134,10 @@ def _new_version(client: mlflow.MlflowClient, experiment: str, run: str, facts: 
 
 
 def _logged_model(client: mlflow.MlflowClient, experiment: str, run: str, facts: dict[str, Any], servable: Path) -> Any:
-    """Finds the model that a killed registration had stored, or stores it; what was stored by half is deleted."""
+    """Stores the servable in MLflow; what a killed registration left of it, and no version stands on, is deleted."""
     this_model = f"source_run_id = '{run}' AND tags.`{SHA256}` = '{facts[SHA256]}'"
-    for stored in client.search_logged_models([experiment], this_model):
-        if stored.status == LoggedModelStatus.READY:
-            return stored
-        client.delete_logged_model(stored.model_id)
+    for leftover in client.search_logged_models([experiment], this_model):
+        client.delete_logged_model(leftover.model_id)
     logged = client.create_logged_model(
         experiment,
         facts["model_name"],
