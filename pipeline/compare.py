@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from pipeline import leaderboard
+from pipeline.errors import UsageError
 from pipeline.leaderboard import Row
 from pipeline.workspace import Workspace
 
@@ -56,7 +57,11 @@ def table(rows: list[Row]) -> RenderableType:
 
 
 def plot(rows: list[Row], path: Path) -> None:
-    """Draws accuracy against latency: a colour a model, the larger the more parameters."""
+    """Draws accuracy against latency: a colour a model, the larger the more parameters.
+
+    Raises:
+      UsageError: The file can't be written, or its suffix names no kind of picture.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -79,8 +84,13 @@ def plot(rows: list[Row], path: Path) -> None:
             axes.annotate(note, (latency, accuracy), (9, 7), textcoords="offset points", fontsize=9)
     axes.set(xlabel="latency of one image over gRPC, median, ms", ylabel="test accuracy")
     axes.set_title("Every registered version; what an alias points to is outlined")
-    figure.legend(title="model (parameters)", loc="outside lower center", ncols=3, markerscale=0.6, fontsize=9)
+    if measured:
+        figure.legend(title="model (parameters)", loc="outside lower center", ncols=3, markerscale=0.6, fontsize=9)
     axes.margins(0.15)
     axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=150)
-    pyplot.close(figure)
+    try:
+        figure.savefig(path, dpi=150)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--plot must be a file that can be written, such as fleet.png. Received: {error}.") from error
+    finally:
+        pyplot.close(figure)

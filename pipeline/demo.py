@@ -14,8 +14,8 @@ from PIL import Image
 from rich.console import Console
 
 from components.dataset_gen import scans
-from pipeline import config, display, leaderboard
-from pipeline.cli import ENVIRONMENT
+from pipeline import config, display, errors, leaderboard
+from pipeline.cli import set_environment
 from pipeline.errors import ConvoyError, ExitCode
 from pipeline.run import run
 from pipeline.workspace import Workspace
@@ -28,14 +28,13 @@ STOP_TIMEOUT_S = 15.0
 
 def main() -> int:
     """Runs the demo; returns the exit code of the run, or 1 if the served models don't answer."""
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    set_environment()
     console = Console()
     try:
         return _demo(console, Workspace.open(os.environ.get("CONVOY_WORKSPACE", "workspace")))
-    except ConvoyError as error:
-        console.print(f"convoy: {error}", style="red", highlight=False, markup=False)
-        return int(error.code)
+    except Exception as error:
+        console.print(f"convoy: {errors.sentence(error)}", style="red", highlight=False, markup=False)
+        return int(errors.exit_code(error))
 
 
 def _demo(console: Console, workspace: Workspace) -> int:

@@ -110,19 +110,36 @@ def _interrupt(*_: object) -> None:
 @contextlib.contextmanager
 def _alone(workspace: Workspace) -> Iterator[None]:
     """Holds the workspace; a second run is told since when, and by whom."""
-    holder = workspace.root / "run.json"
+    lock, holder = filelock.FileLock(workspace.root / "run.lock", timeout=0), workspace.root / "run.json"
     try:
-        with filelock.FileLock(workspace.root / "run.lock", timeout=0):
-            now = datetime.datetime.now().isoformat(sep=" ", timespec="seconds")
-            holder.write_text(json.dumps({"since": now, "pid": os.getpid()}), encoding="utf-8")
-            yield
+        lock.acquire()
     except filelock.Timeout as error:
-        held = json.loads(holder.read_text(encoding="utf-8"))
         raise ConvoyError(
-            f"A workspace without another run is required. Received: {workspace.root}, where process {held['pid']} "
-            f"runs since {held['since']}; wait for it, or use another --workspace.",
+            f"A workspace without another run is required. Received: {workspace.root}, where {_who(holder)}; "
+            "wait for it, or use another --workspace.",
             ExitCode.LOCKED,
         ) from error
+    try:
+        now = datetime.datetime.now().isoformat(sep=" ", timespec="seconds")
+        _write(holder, {"since": now, "pid": os.getpid()})
+        yield
+    finally:
+        lock.release()
+
+
+def _who(holder: Path) -> str:
+    try:
+        held = json.loads(holder.read_text(encoding="utf-8"))
+        return f"process {held['pid']} runs since {held['since']}"
+    except (OSError, ValueError, KeyError):
+        return "another process has just begun to run"
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    """Writes JSON so that a reader sees all of it or nothing."""
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_text(json.dumps(content, indent=2), encoding="utf-8")
+    temporary.rename(path)
 
 
 def _rows(config: Config, workspace: Workspace, nodes: list[NodeRecord]) -> list[Row]:
@@ -155,9 +172,7 @@ def _write_summary(outcome: Outcome, config: Config) -> None:
         "rows": [dataclasses.asdict(row) for row in outcome.rows],
         "nodes": [dataclasses.asdict(node) for node in outcome.nodes],
     }
-    temporary = outcome.directory / f".{SUMMARY_FILE}"
-    temporary.write_text(json.dumps(content, indent=2), encoding="utf-8")
-    temporary.rename(outcome.directory / SUMMARY_FILE)
+    _write(outcome.directory / SUMMARY_FILE, content)
 
 
 def _close_parent(tracking_uri: str, experiment: str, run_id: str, rows: list[Row], directory: Path) -> None:
