@@ -33,8 +33,8 @@ def look(place, question):
 def register(in_child, mlflow_place, servable, facts):
     """Registers the LeNet-5, some facts changed, in a child process."""
 
-    def run(**changed):
-        return in_child(registry.register, mlflow_place, facts | changed, changed.pop("servable", servable))
+    def run(*, servable=servable, **changed):
+        return in_child(registry.register, mlflow_place, facts | changed, servable)
 
     return run
 
@@ -60,6 +60,15 @@ def test_a_model_gets_a_number_and_keeps_it(register, other, mlflow_place):
     assert second["run_id"] != first["run_id"]
     assert register() == first
     assert versions(mlflow_place, "digits_lenet5") == [1, 2]
+
+
+def test_other_bytes_of_a_known_model_are_another_version(register, other, in_child, mlflow_place, facts):
+    """Infra validation, run again by newer code, may write other warm-up requests."""
+    assert register()["version"] == 1
+    assert register(**other | {"model_uri": facts["model_uri"]})["version"] == 2
+    assert register(model_uri="/tfx/Trainer.lenet5/model/100")["version"] == 3
+    stored = [in_child(download, mlflow_place, f"models:/digits_lenet5/{number}") for number in (1, 2, 3)]
+    assert [digest(Path(path, "saved_model")) for path in stored] == [facts["sha256"], other["sha256"], facts["sha256"]]
 
 
 def test_what_mlflow_stores_is_what_infra_validation_served(register, in_child, mlflow_place, servable, facts):
@@ -185,14 +194,31 @@ def count_everything(client):
     }
 
 
-def test_two_processes_register_different_models_at_once(start_child, mlflow_place, servable, facts):
+def register_on_signal(place, facts, servable, ready, go):
+    ready.touch()
+    while not go.exists():
+        time.sleep(0.001)
+    return registry.register(place, facts, servable)
+
+
+def test_processes_that_register_different_models_at_once_get_what_they_should(
+    start_child, mlflow_place, servable, facts, tmp_path
+):
     names = ["digits_lenet5", "digits_resnet20", "digits_mobilenet"]
     children = [
         start_child(
-            registry.register, mlflow_place, facts | {"model_name": name, "model_uri": f"/tfx/{name}/model/1"}, servable
+            register_on_signal,
+            mlflow_place,
+            facts | {"model_name": name, "model_uri": f"/tfx/{name}/model/1"},
+            servable,
+            tmp_path / name,
+            tmp_path / "go",
         )
         for name in names
     ]
+    while not all((tmp_path / name).exists() for name in names):
+        time.sleep(0.01)
+    (tmp_path / "go").touch()
     answers = [connection.recv() for _, connection in children]
     assert [done for done, _ in answers] == [True] * 3, answers
     assert [answer["version"] for _, answer in answers] == [1, 1, 1]
