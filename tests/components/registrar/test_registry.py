@@ -227,6 +227,25 @@ def test_processes_that_register_different_models_at_once_get_what_they_should(
     assert [versions(mlflow_place, name) for name in names] == [[1], [1], [1]]
 
 
+def write_until_told(place, inside, leave):
+    with registry.connected(place.tracking_uri):
+        inside.touch()
+        while not leave.exists():
+            time.sleep(0.001)
+
+
+def test_one_process_writes_at_a_time(start_child, mlflow_place, servable, facts, tmp_path):
+    inside, leave = tmp_path / "inside", tmp_path / "leave"
+    _, first = start_child(write_until_told, mlflow_place, inside, leave)
+    while not inside.exists():
+        time.sleep(0.01)
+    _, second = start_child(registry.register, mlflow_place, facts, servable)
+    assert not second.poll(1.5), "it must wait"
+    leave.touch()
+    assert first.recv() == (True, None)
+    assert second.recv()[1]["version"] == 1
+
+
 LOAD = """
 import sys
 
