@@ -3,7 +3,8 @@
 Nothing here may run a TensorFlow op or open a gRPC channel: neither survives a fork.
 """
 
-import mlflow  # noqa: F401
+import mlflow.store.model_registry.sqlalchemy_store
+import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 import tensorflow_datasets  # noqa: F401
 
 # TFX first: TFDV 1.16 imports a module that tfx-bsl 1.21 dropped, and TFX brings a stand-in.
@@ -13,4 +14,5 @@ import components.champion
 import components.registrar.executor
 import components.trainer.run
 import components.transform  # noqa: F401
+import pipeline.graph  # noqa: F401
 import serving.server.app  # noqa: F401
