@@ -37,6 +37,8 @@ def client(repository, brightness, serve):
     repository.publish("tiny", 1, brightness, label="stable")
     repository.publish("tiny", 2, brightness, label="canary")
     with Client(f"127.0.0.1:{serve().port}", timeout=20) as client:
+        for version in (1, 2):  # The port opens as soon as one of them can answer.
+            client.wait_until_available("tiny", version, timeout=20)
         yield client
 
 
