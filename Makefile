@@ -1,6 +1,7 @@
 # make demo   installs into .venv and runs the main job on real data
 # make test   installs what the tests need and runs them
 # make check  lint and types        make lock  compiles requirements/*.in anew
+# make test-backends  runs the tests of the networks under TensorFlow and under JAX
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -15,10 +16,10 @@ UV_VERSION := 0.13.9
 # Byte code is written once, here: every process that imports TensorFlow starts twice as fast for it.
 INSTALL = env -u PYTHONDONTWRITEBYTECODE $(BIN)/uv pip install --quiet --no-deps --compile-bytecode --python $(BIN)/python
 
-.PHONY: help python install install-dev demo test test-slow check lint types format lock clean
+.PHONY: help python install install-dev demo test test-slow test-backends check lint types format lock clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -n 3
+	@sed -n 's/^# //p' Makefile | head -n 4
 
 python:
 	@if [ -z "$(PYTHON)" ]; then \
@@ -41,6 +42,10 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 	@$(INSTALL) -r requirements/dev.txt
 	@touch $@
 
+$(VENV)/.jax: $(VENV)/.dev requirements/jax.txt
+	@$(INSTALL) -r requirements/jax.txt
+	@touch $@
+
 install: $(VENV)/.runtime
 
 install-dev: $(VENV)/.dev
@@ -53,6 +58,9 @@ test: install-dev
 
 test-slow: install-dev
 	@$(BIN)/python -m pytest -m slow
+
+test-backends: $(VENV)/.jax
+	@for backend in tensorflow jax; do echo "Convoy: the networks under $$backend"; KERAS_BACKEND=$$backend $(BIN)/python -m pytest tests/models; done
 
 check: lint types
 
@@ -70,7 +78,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --upgrade --no-header --no-annotate
 lock: $(BIN)/uv
 	@$(COMPILE) requirements/runtime.in --override requirements/overrides.txt --python-version 3.11 --python-platform x86_64-manylinux_2_28 -o requirements/py311.txt
 	@for minor in 12 13; do $(COMPILE) requirements/runtime.in --python-version 3.$$minor --python-platform x86_64-manylinux_2_39 -o requirements/py3$$minor.txt; done
-	@$(COMPILE) requirements/dev.in -c requirements/py311.txt --python-version 3.11 --python-platform x86_64-manylinux_2_28 -o requirements/dev.txt
+	@for extra in dev jax; do $(COMPILE) requirements/$$extra.in -c requirements/py311.txt --python-version 3.11 --python-platform x86_64-manylinux_2_28 -o requirements/$$extra.txt; done
 
 clean:
 	rm -rf $(VENV) workspace build dist *.egg-info

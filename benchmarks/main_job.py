@@ -8,10 +8,8 @@ Budgets on 2 cores: from nothing 360 s, warm 150 s, a second run with nothing ch
 """
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -20,8 +18,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
+from measured import RESULTS, ROOT, circumstances
+
 BUDGETS = {"from nothing": 360.0, "warm": 150.0, "nothing changed": 20.0}
 
 
@@ -102,15 +100,7 @@ def steps(summary: dict[str, Any]) -> dict[str, float]:
 
 
 def record(phases: dict[str, dict[str, Any]], output: str) -> None:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    cores = len(os.sched_getaffinity(0))
-    about = {
-        "date": f"{datetime.date.today()}",
-        "commit": commit.stdout.strip(),
-        "machine": f"{cores} cores, {platform.machine()}, Python {platform.python_version()}",
-    }
+    about = circumstances()
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "main_job.json").write_text(json.dumps({**about, "phases": phases}, indent=2) + "\n", encoding="utf-8")
     (RESULTS / "demo.txt").write_text(output, encoding="utf-8")

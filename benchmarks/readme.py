@@ -1,11 +1,16 @@
 """Writes measured results into the README, between their markers: python benchmarks/readme.py"""
 
+import dataclasses
 import json
 import re
-from pathlib import Path
+from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
+from measured import RESULTS, ROOT
+
+from pipeline import leaderboard
+from pipeline.leaderboard import Row
+
+FLEET = RESULTS / "fleet.json"
 
 
 def main() -> None:
@@ -13,17 +18,48 @@ def main() -> None:
     text = readme.read_text(encoding="utf-8")
     output = (RESULTS / "demo.txt").read_text(encoding="utf-8").rstrip()
     text = put(text, "demo", f"```\n{output}\n```")
-    readme.write_text(put(text, "timings", timings()), encoding="utf-8")
+    text = put(text, "timings", timings(json.loads((RESULTS / "main_job.json").read_text(encoding="utf-8"))))
+    if FLEET.exists():
+        text = put(text, "fleet", fleet(json.loads(FLEET.read_text(encoding="utf-8"))))
+    readme.write_text(text, encoding="utf-8")
 
 
-def timings() -> str:
-    """Says how long the main job took, from the benchmark's own file."""
-    result = json.loads((RESULTS / "main_job.json").read_text(encoding="utf-8"))
-    rows = [f"| {name} | {phase['seconds']:.0f} s |" for name, phase in result["phases"].items()]
-    measured = (
-        f"Measured by `benchmarks/main_job.py` on {result['date']}, {result['machine']}, commit {result['commit']}:"
+def timings(result: dict[str, Any]) -> str:
+    """Says how long the main job took."""
+    rows = [[name, f"{phase['seconds']:.0f} s"] for name, phase in result["phases"].items()]
+    return "\n".join([f"{measured('main_job', result)}:", "", *table(["main job", "took"], rows)])
+
+
+def fleet(result: dict[str, Any]) -> str:
+    """Says what every network came to, best first, and shows the chart."""
+    fields = {field.name for field in dataclasses.fields(Row)}
+    rows = leaderboard.rank(
+        Row(model="", **{key: value for key, value in row.items() if key in fields}) for row in result["rows"]
     )
-    return "\n".join([measured, "", "| main job | took |", "|---|---|", *rows])
+    # All but the version, which is that of the benchmark's own workspace.
+    cells = [leaderboard.cells(number, row)[:-1] for number, row in enumerate(rows, start=1)]
+    answered = sum(row["answer"] is not None for row in result["rows"])
+    wall, tries = leaderboard.duration(result["wall_seconds"]), len(result["attempts"])
+    took = f"{len(rows)} networks in {wall}" + (f" over {tries} attempts" if tries > 1 else "")
+    intro = (
+        f"{measured('fleet', result)}: {took}; {answered} published, served and asked. `train` is the time beside "
+        "another network's training, `p50` the median for one image over gRPC."
+    )
+    chart = "![Parameters against multiply-accumulates, coloured by test accuracy](benchmarks/results/fleet.png)"
+    return "\n".join([intro, "", chart, "", *table([*leaderboard.COLUMNS[:-1]], cells)])
+
+
+def measured(benchmark: str, result: dict[str, Any]) -> str:
+    """Says which benchmark measured, when and on what."""
+    return (
+        f"Measured by `benchmarks/{benchmark}.py` on {result['date']}, {result['machine']}, commit {result['commit']}"
+    )
+
+
+def table(columns: list[str], rows: list[list[str]]) -> list[str]:
+    """Draws a table of Markdown."""
+    heading, *body = (f"| {' | '.join(cells)} |" for cells in (columns, *rows))
+    return [heading, f"|{'---|' * len(columns)}", *body]
 
 
 def put(text: str, name: str, content: str) -> str:

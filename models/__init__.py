@@ -6,13 +6,14 @@ Importing this package is cheap: Keras is loaded when a network is first created
 from models.catalog import UnknownArchitectureError, names, variant
 from models.recipes import Recipe
 from models.registry import create, describe, recipe
-from models.row import Form, Paper, Tunable, Variant
+from models.row import Choice, Form, Paper, Range, Variant
 
 __all__ = [
+    "Choice",
     "Form",
     "Paper",
+    "Range",
     "Recipe",
-    "Tunable",
     "UnknownArchitectureError",
     "Variant",
     "create",

@@ -12,6 +12,8 @@ that last one too. Ours has none: a class whose map is cut off at zero gets no g
 
 import keras
 
+from models.layers import conv, conv_relu, dropped
+
 
 def build(
     inputs: keras.KerasTensor,
@@ -31,29 +33,16 @@ def build(
         dropout: Share of the maps that training drops after each convolution of stride 2.
     """
     last = "same" if min(inputs.shape[1:3]) < pad_below else "valid"
-    x = _dropped(inputs, input_dropout, name="dropout0")
-    x = _conv(x, 96, 3, name="conv1")
-    x = _conv(x, 96, 3, name="conv2")
-    x = _conv(x, 96, 3, strides=2, name="conv3")
-    x = _dropped(x, dropout, name="dropout3")
-    x = _conv(x, 192, 3, name="conv4")
-    x = _conv(x, 192, 3, name="conv5")
-    x = _conv(x, 192, 3, strides=2, name="conv6")
-    x = _dropped(x, dropout, name="dropout6")
-    x = _conv(x, 192, 3, padding=last, name="conv7")
-    x = _conv(x, 192, 1, name="conv8")
-    x = keras.layers.Conv2D(num_classes, 1, name="conv9")(x)
+    x = dropped(inputs, input_dropout, name="dropout0")
+    x = conv_relu(x, 96, 3, name="conv1")
+    x = conv_relu(x, 96, 3, name="conv2")
+    x = conv_relu(x, 96, 3, strides=2, name="conv3")
+    x = dropped(x, dropout, name="dropout3")
+    x = conv_relu(x, 192, 3, name="conv4")
+    x = conv_relu(x, 192, 3, name="conv5")
+    x = conv_relu(x, 192, 3, strides=2, name="conv6")
+    x = dropped(x, dropout, name="dropout6")
+    x = conv_relu(x, 192, 3, padding=last, name="conv7")
+    x = conv_relu(x, 192, 1, name="conv8")
+    x = conv(x, num_classes, 1, use_bias=True, name="conv9")
     return keras.layers.GlobalAveragePooling2D(dtype="float32", name="logits")(x)
-
-
-def _conv(
-    x: keras.KerasTensor, filters: int, size: int, *, name: str, strides: int = 1, padding: str = "same"
-) -> keras.KerasTensor:
-    layer = keras.layers.Conv2D(
-        filters, size, strides=strides, padding=padding, activation="relu", kernel_initializer="he_normal", name=name
-    )
-    return layer(x)
-
-
-def _dropped(x: keras.KerasTensor, rate: float, *, name: str) -> keras.KerasTensor:
-    return keras.layers.Dropout(rate, name=name)(x) if rate else x

@@ -18,9 +18,10 @@ def count_macs(model: keras.Model) -> int:
     not. One rule serves plain, grouped, depthwise and dense layers: each weight of a kernel works once at each output
     position.
     """
-    return sum(_layer_macs(layer) for layer in model.layers)
+    return sum(layer_macs(layer) for layer in model.layers)
 
 
-def _layer_macs(layer: keras.Layer) -> int:
+def layer_macs(layer: keras.Layer) -> int:
+    """Returns the multiply-accumulates of one image through one built layer, by the rule of `count_macs`."""
     positions = math.prod(layer.output.shape[1:-1])
     return sum(positions * math.prod(weight.shape) for weight in layer.weights if weight.name.endswith("kernel"))

@@ -11,11 +11,14 @@ of its pair, not to the depthwise one alone.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import keras
 
-from models.layers import PointwiseConv2D, classifier, conv, norm_relu
+from models.layers import Norm, classifier, conv, norm_relu
 
+# Keras's default, and that of Keras's own MobileNet.
+EPSILON = 1e-3
 # Maps and stride of the thirteen pairs.
 PAIRS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
 
@@ -39,14 +42,15 @@ def build(
         dropout: Share of the pooled features that training drops.
         bn_momentum: Share of the moving statistics that survives a step.
     """
+    norm = Norm(bn_momentum, epsilon=EPSILON)
     x = conv(inputs, int(32 * alpha), 3, strides=stem_stride, name="stem")
-    x = norm_relu(x, momentum=bn_momentum, ceiling=6.0, name="stem")
+    x = norm_relu(x, norm, ceiling=6.0, name="stem")
     for number, (maps, strides) in enumerate(PAIRS, start=1):
-        x = _pair(x, int(maps * alpha), strides=strides, momentum=bn_momentum, name=f"pair{number}")
+        x = _pair(x, int(maps * alpha), strides=strides, norm=norm, name=f"pair{number}")
     return classifier(x, num_classes, dropout=dropout)
 
 
-def _pair(x: keras.KerasTensor, maps: int, *, strides: int, momentum: float, name: str) -> keras.KerasTensor:
+def _pair(x: keras.KerasTensor, maps: int, *, strides: int, norm: Norm, name: str) -> keras.KerasTensor:
     depthwise = keras.layers.DepthwiseConv2D(
         3,
         strides=strides,
@@ -55,9 +59,9 @@ def _pair(x: keras.KerasTensor, maps: int, *, strides: int, momentum: float, nam
         depthwise_initializer=NearIdentity(stddev=0.4),
         name=f"{name}_dw",
     )
-    pointwise = PointwiseConv2D(maps, use_bias=False, kernel_initializer="he_normal", name=f"{name}_pw")
-    x = norm_relu(depthwise(x), momentum=momentum, ceiling=6.0, shift=1.0, name=f"{name}_dw")
-    return norm_relu(pointwise(x), momentum=momentum, ceiling=6.0, name=f"{name}_pw")
+    x = norm_relu(depthwise(x), replace(norm, shift=1.0), ceiling=6.0, name=f"{name}_dw")
+    x = conv(x, maps, 1, name=f"{name}_pw")
+    return norm_relu(x, norm, ceiling=6.0, name=f"{name}_pw")
 
 
 @keras.saving.register_keras_serializable("convoy")

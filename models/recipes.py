@@ -1,4 +1,4 @@
-"""Training recipes as data: how each family is trained, `paper` as published and `small` for small images.
+"""Training recipes as data; those of each family stand beside its rows in `models.catalog`.
 
 A recipe is plain numbers that any Keras trainer can honour; it imports nothing but the standard library, so that a
 config can be checked against `Recipe.fields()` long before Keras is loaded.
@@ -40,6 +40,12 @@ class Recipe:
             penalty of a paper, trained with momentum m, pulls 1 / (1 - m) times as hard as its coefficient says.
         label_smoothing: Mass spread over all classes, from 0 up to but not including 1.
         clip_norm: Largest global gradient norm; 0 means no clipping.
+        auxiliary_weight: Weight of each auxiliary head's loss beside that of the network, where it has heads.
+        flip: Whether every other image is mirrored, left to right.
+        shift: Largest random shift in either direction, as a share of the side; what comes in from outside is black.
+        rotation: Largest random turn in either direction, in degrees.
+        crop: Smallest share of the area that a random crop keeps before it is scaled back; 1 means no crop.
+        colour: Largest random change of brightness and of contrast, as a share.
         epochs: Passes over the training split.
         batch_size: Images a step, over all devices.
         seed: Of the initial weights and the order of the images.
@@ -55,6 +61,12 @@ class Recipe:
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     clip_norm: float = 0.0
+    auxiliary_weight: float = 0.0
+    flip: bool = False
+    shift: float = 0.0
+    rotation: float = 0.0
+    crop: float = 1.0
+    colour: float = 0.0
     epochs: int = 10
     batch_size: int = 128
     seed: int = 0
@@ -67,10 +79,12 @@ class Recipe:
         self._require("schedule", self.schedule in SCHEDULES, f"one of {', '.join(SCHEDULES)}")
         for name in ("epochs", "batch_size", "learning_rate"):
             self._require(name, getattr(self, name) > 0, "greater than 0")
-        for name in ("weight_decay", "clip_norm", "seed"):
+        for name in ("weight_decay", "clip_norm", "auxiliary_weight", "seed"):
             self._require(name, getattr(self, name) >= 0, "0 or more")
-        for name in ("momentum", "label_smoothing"):
+        for name in ("momentum", "label_smoothing", "shift", "colour"):
             self._require(name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
+        self._require("rotation", 0 <= self.rotation <= 180, "from 0 to 180")
+        self._require("crop", 0 < self.crop <= 1, "above 0 and at most 1")
         self._require(
             "warmup_epochs", 0 <= self.warmup_epochs < self.epochs, f"at least 0 and below epochs={self.epochs}"
         )
@@ -117,65 +131,3 @@ def received(name: str, known: Iterable[str]) -> str:
     """Returns the end of a refusal: what was received, and the nearest of the known names where one is near."""
     nearest = get_close_matches(name, list(known), n=1)
     return f"Received: {name!r}." + (f" Did you mean {nearest[0]!r}?" if nearest else "")
-
-
-# LeCun et al. 1998: 0.95 % error on MNIST, no distortions. The paper feeds one image a step, under second-order step
-# sizes; plain SGD on small batches is the nearest thing that a trainer of today has. One GPU: a minute.
-LENET_PAPER = Recipe(optimizer="sgd", learning_rate=0.01, momentum=0.9, epochs=20, batch_size=32)
-
-# Springenberg et al. 2014: 9.08 % error on CIFAR-10, no augmentation (two public reproductions: 9.75 and 10.5 %).
-# Weight decay is the paper's L2 of 0.001 under momentum 0.9. One GPU: an hour or two.
-ALLCNN_PAPER = Recipe(
-    optimizer="sgd",
-    learning_rate=0.05,
-    momentum=0.9,
-    schedule="step",
-    milestones=(200 / 350, 250 / 350, 300 / 350),
-    weight_decay=0.01,
-    epochs=350,
-    batch_size=128,
-)
-
-# He et al. 2015, section 4.2: 8.75 % error on CIFAR-10 with pad-4 crops and flips; 64,000 steps over 45,000 images.
-# Weight decay is the paper's L2 of 0.0001 under momentum 0.9. One GPU: an hour.
-RESNET_CIFAR_PAPER = Recipe(
-    optimizer="sgd",
-    learning_rate=0.1,
-    momentum=0.9,
-    schedule="step",
-    milestones=(0.5, 0.75),
-    weight_decay=0.001,
-    epochs=182,
-    batch_size=128,
-)
-
-# Howard et al. 2017: 70.6 % top-1 on ImageNet. The paper says RMSprop, no label smoothing and hardly any weight decay,
-# and no step size. That of the Inception recipe it follows, 0.045, goes with an epsilon of 1; Keras's epsilon is tiny,
-# hence the smaller step here. A cosine stands for that recipe's 6 % off every two epochs. Several GPUs: days.
-MOBILENET_PAPER = Recipe(
-    optimizer="rmsprop",
-    learning_rate=0.001,
-    momentum=0.9,
-    schedule="cosine",
-    warmup_epochs=1,
-    epochs=100,
-    batch_size=96,
-)
-
-# The small recipes are ours, made for scikit-learn's digits: 1,078 images of 8x8 to train on, 360 to test. Behind each:
-# mean and worst test accuracy over four to eight random splits, and seconds on one CPU core, TensorFlow's tracing
-# included. They were chosen while looking at those splits, so take a few thousandths off. Smoothed labels are worth
-# more here than any weight decay, and SGD makes steadier use of so few steps than Adam.
-_SMALL = Recipe(
-    optimizer="sgd",
-    learning_rate=0.1,
-    momentum=0.9,
-    schedule="cosine",
-    warmup_epochs=0.5,
-    label_smoothing=0.1,
-    batch_size=64,
-)
-LENET_SMALL = _SMALL.replace(epochs=20, batch_size=32)  # 0.983, 0.972; 4 s
-ALLCNN_SMALL = _SMALL.replace(epochs=6, batch_size=32, learning_rate=0.03)  # 0.985, 0.981; 9 s
-RESNET_SMALL = _SMALL.replace(epochs=6)  # 0.984, 0.975; 6 s
-MOBILENET_SMALL = _SMALL.replace(epochs=9, learning_rate=0.08)  # 0.980, 0.975; 15 s

@@ -1,6 +1,7 @@
 """Makes what the catalog declares: networks, their recipes, their descriptions. Keras is imported on first use."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from numbers import Integral
 from typing import TYPE_CHECKING
@@ -26,7 +27,8 @@ def create(
         **overrides: Values for the arguments that the row calls `tunable`.
 
     Returns:
-        A functional model that takes normalised float32 images [N, H, W, C] and returns float32 logits [N, classes].
+        A functional model that takes normalised float32 images [N, H, W, C] and returns float32 logits [N, classes]:
+        those of the network, or, where it has auxiliary heads, a list of the network's and then each head's.
 
     Raises:
         UnknownArchitectureError: If no row has that name.
@@ -49,6 +51,41 @@ def create(
     return keras.Model(inputs, logits, name=name)
 
 
+def outline(name: str, **options: object) -> "keras.Model":
+    """Builds a network as `create` does, but for the values of its weights: a hundred million of them take no memory.
+
+    What it is good for is counting, and looking at shapes; it cannot answer.
+
+    Args:
+        name: A row of the catalog.
+        **options: The other arguments of `create`.
+
+    Raises:
+        UnknownArchitectureError: If no row has that name.
+        ValueError: As `create` does.
+    """
+    return without_values(lambda: create(name, **options))  # type: ignore[arg-type]
+
+
+def without_values(build: Callable[[], "keras.Model"]) -> "keras.Model":
+    """Returns the network that `build` makes, its weights with shapes and no values.
+
+    Keras keeps a list, one a thread, of weights that wait for their values; a thread of its own takes it away. The
+    precision is one a thread too, and goes along.
+    """
+    import keras
+
+    precision = keras.config.dtype_policy()
+
+    def scoped() -> "keras.Model":
+        keras.config.set_dtype_policy(precision)
+        with keras.StatelessScope(initialize_variables=False):
+            return build()
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(scoped).result()
+
+
 def describe(
     name: str,
     *,
@@ -57,7 +94,9 @@ def describe(
     form: str = "paper",
     **overrides: object,
 ) -> dict[str, object]:
-    """Builds a network and returns its facts, ready for JSON; shape and classes are the native ones unless given.
+    """Returns the facts of a network, ready for JSON; shape and classes are the native ones unless given.
+
+    The counts are those of what trains: auxiliary heads are included.
 
     Raises:
         UnknownArchitectureError: If no row has that name.
@@ -66,7 +105,7 @@ def describe(
     row = variant(name)
     shape = _form(row, form).input_shape if input_shape is None else input_shape
     classes = row.classes if num_classes is None else num_classes
-    model = create(name, input_shape=shape, num_classes=classes, form=form, **overrides)
+    model = outline(name, input_shape=shape, num_classes=classes, form=form, **overrides)
     from models.macs import count_macs, count_params
 
     return {
@@ -120,9 +159,8 @@ def _options(row: Variant, form: Form, overrides: Mapping[str, object]) -> dict[
         if name not in row.tunable:
             known = ", ".join(row.tunable) or "none"
             raise ValueError(f"An option of {row.name} must be one of: {known}. {received(name, row.tunable)}")
-        limits = row.tunable[name]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not limits.low <= value <= limits.high:
-            raise ValueError(f"`{name}` must be a number from {limits.low} to {limits.high}. Received: {value!r}.")
+        if not row.tunable[name].accepts(value):
+            raise ValueError(f"`{name}` must be {row.tunable[name].rule()}. Received: {value!r}.")
     defaults = {name: tunable.default for name, tunable in row.tunable.items()}
     return {**row.options, **defaults, **form.options, **overrides}
 

@@ -1,4 +1,4 @@
-"""What a row of the catalog holds: a paper, the two forms of a network, the variant itself."""
+"""What a row of the catalog holds: a paper, the forms of a network, its options, the variant itself."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -49,12 +49,36 @@ class Form:
 
 
 @dataclass(frozen=True)
-class Tunable:
-    """Is an argument of a family's builder that a caller may override: a number from `low` to `high`."""
+class Range:
+    """Is an argument of a family's builder that a caller may override with a number from `low` to `high`."""
 
     default: float
     low: float
     high: float
+
+    def accepts(self, value: object) -> bool:
+        """Returns whether a value may stand in for the default."""
+        return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
+
+    def rule(self) -> str:
+        """Returns what is accepted, in words."""
+        return f"a number from {self.low} to {self.high}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Is an argument of a family's builder that a caller may override with one of some values; a flag has two."""
+
+    default: str | int | bool
+    values: tuple[str | int | bool, ...] = (False, True)
+
+    def accepts(self, value: object) -> bool:
+        """Returns whether a value may stand in for the default; 1 does not pass for true."""
+        return any(type(value) is type(known) and value == known for known in self.values)
+
+    def rule(self) -> str:
+        """Returns what is accepted, in words."""
+        return "one of " + ", ".join(str(value).lower() for value in self.values)
 
 
 @dataclass(frozen=True)
@@ -67,6 +91,7 @@ class Variant:
         description: What it is, in a few words.
         paper: Where it was published.
         classes: Classes of its home data set.
+        params: Weights of the native paper form, moving statistics and auxiliary heads included.
         forms: `paper`, as published, and `small`, for small images.
         recipes: How to train it, under the same two keys.
         options: Arguments of the family's builder that make this variant.
@@ -78,7 +103,8 @@ class Variant:
     description: str
     paper: Paper
     classes: int
+    params: int
     forms: Mapping[str, Form]
     recipes: Mapping[str, Recipe]
     options: Mapping[str, object] = field(default_factory=dict)
-    tunable: Mapping[str, Tunable] = field(default_factory=dict)
+    tunable: Mapping[str, Range | Choice] = field(default_factory=dict)

@@ -1,7 +1,9 @@
 """`convoy models`: the registered architectures."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -26,9 +28,23 @@ def parse_shape(text: str | None) -> tuple[int, ...] | None:
     return height, width, channels
 
 
-def describe_all(input_shape: tuple[int, ...] | None, classes: int | None, form: str) -> list[dict[str, Any]]:
-    """Describes every architecture; one that refuses the input has an `error` in place of its counts."""
-    return [_describe(name, input_shape, classes, form) for name in models.names()]
+def describe_all(
+    input_shape: tuple[int, ...] | None, classes: int | None, form: str, hear: Callable[[str], object] = lambda _: None
+) -> list[dict[str, Any]]:
+    """Describes every architecture; one that refuses the input has an `error` in place of its counts.
+
+    Args:
+      input_shape: Height, width and channels; None for the native ones.
+      classes: None for the native ones.
+      form: `paper` or `small`.
+      hear: Is told what goes on: the first network takes the import of Keras, each its time to be built.
+    """
+    names = models.names()
+    found: list[dict[str, Any]] = []
+    for number, name in enumerate(names, start=1):
+        hear(f"counting {name}, {number} of {len(names)}" if found else "importing Keras")
+        found.append(_describe(name, input_shape, classes, form))
+    return found
 
 
 def _describe(name: str, input_shape: tuple[int, ...] | None, classes: int | None, form: str) -> dict[str, Any]:
@@ -39,18 +55,38 @@ def _describe(name: str, input_shape: tuple[int, ...] | None, classes: int | Non
         return {"name": name, "family": row.family, "variant": row.description, "error": str(error)}
 
 
-def table(found: list[dict[str, Any]]) -> Table:
-    """Draws the architectures, with the paper in short; the whole citation is in the JSON."""
+def table(found: Sequence[dict[str, Any]]) -> RenderableType:
+    """Draws the architectures by family, and below them who refuses the input; the JSON has all facts in full."""
+    counted = [facts for facts in found if "error" not in facts]
+    drawn = [tables.Fitted(lambda gap: _counts(counted, gap))] if counted else []
+    return Group(*drawn, *(Text(refusal, style="yellow") for refusal in refusals(found)))
+
+
+def _counts(found: Sequence[dict[str, Any]], gap: int) -> Table:
     columns = ("name", "input", "classes", "params", "MACs", "paper")
-    drawn = tables.ruled(columns, numbers=["classes", "params", "MACs"], folding=["paper"])
+    drawn = tables.ruled(columns, numbers=["classes", "params", "MACs"], folding=["paper"], gap=gap)
+    family, cited = "", ""
     for facts in found:
-        name = facts["name"]
-        if "error" in facts:
-            drawn.add_row(name, "-", "-", "-", "-", Text(facts["error"], style="yellow"))
-            continue
+        row = models.variant(facts["name"])
+        if row.family != family:
+            drawn.add_section()
+            family, cited = row.family, ""
+        paper = citation(row.paper)
         counts = (str(facts["classes"]), short(facts["params"]), short(facts["macs"]))
-        drawn.add_row(name, "x".join(map(str, facts["input_shape"])), *counts, citation(models.variant(name).paper))
+        # A paper stands beside the first of its networks.
+        drawn.add_row(row.name, "x".join(map(str, facts["input_shape"])), *counts, "" if paper == cited else paper)
+        cited = paper
     return drawn
+
+
+def refusals(found: Sequence[dict[str, Any]]) -> list[str]:
+    """Says who refuses the input and why: a line for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for facts in found:
+        if "error" in facts:
+            reason = facts["error"].replace(f" for {facts['name']} ", " ")
+            by_reason.setdefault(reason, []).append(facts["name"])
+    return [f"{', '.join(names)}: {reason}" for reason, names in by_reason.items()]
 
 
 def citation(paper: models.Paper) -> str:

@@ -111,11 +111,13 @@ def run(
 @click.option("--form", type=click.Choice(["paper", "small"]), default="paper", show_default=True)
 def models(as_json: bool, input_shape: str | None, classes: int | None, form: str) -> None:
     """List the architectures: parameters, multiply-accumulates, paper."""
+    from rich.console import Console
+
     from pipeline import architectures, quiet
 
     shape = architectures.parse_shape(input_shape)
-    with quiet.without_noise():
-        found = architectures.describe_all(shape, classes, form)
+    with quiet.without_noise(), Console().status("") as status:  # On a terminal alone, and gone at the end.
+        found = architectures.describe_all(shape, classes, form, hear=status.update)
     _show(found, as_json, architectures.table)
 
 

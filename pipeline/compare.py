@@ -6,12 +6,15 @@ from typing import Any
 
 from rich.console import RenderableType
 
+import models
 from pipeline import leaderboard
 from pipeline.errors import UsageError
 from pipeline.leaderboard import Row
 from pipeline.workspace import Workspace
 
 ACCURACY, P50 = "eval/accuracy", "serve/latency_ms_p50"
+# The family of an architecture that this catalog doesn't know any more.
+OTHER = "other"
 
 
 def read(workspace: Workspace) -> list[Row]:
@@ -25,7 +28,7 @@ def read(workspace: Workspace) -> list[Row]:
     if not workspace.mlflow_exists:
         return []
     with registry.connected(workspace.tracking_uri) as client:
-        aliases = {model.name: model.aliases for model in client.search_registered_models()}
+        aliases = registry.aliases(client)
         rows = [
             _row(version, client.get_run(version.run_id).data, aliases[version.name])
             for version in client.search_model_versions()
@@ -57,40 +60,51 @@ def table(rows: list[Row]) -> RenderableType:
 
 
 def plot(rows: list[Row], path: Path) -> None:
-    """Draws accuracy against latency: a colour a model, the larger the more parameters.
+    """Draws accuracy against latency: a colour and a marker a family, the larger the more parameters.
 
     Raises:
       UsageError: The file can't be written, or its suffix names no kind of picture.
     """
     import matplotlib
 
+    from pipeline import chart
+
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(10, 6.5), layout="constrained")
     measured = [(row, row.p50_ms, row.accuracy) for row in rows if row.accuracy is not None and row.p50_ms is not None]
-    colours = pyplot.get_cmap("tab10")
-    for number, model in enumerate(sorted({row.model for row, _, _ in measured})):
-        versions = [found for found in measured if found[0].model == model]
-        params = versions[0][0].params or 1
-        look = {"s": 40 + 25 * math.log10(params) ** 1.5, "color": colours(number % 10)}
-        axes.scatter([], [], label=f"{model} ({leaderboard.short(params)})", **look)
-        for row, latency, accuracy in versions:
-            if not row.label:
-                axes.scatter(latency, accuracy, alpha=0.35, **look)
-                continue
-            axes.scatter(latency, accuracy, edgecolor="black", **look)
-            note = f"v{row.version} {row.label}"
-            axes.annotate(note, (latency, accuracy), (9, 7), textcoords="offset points", fontsize=9)
-    axes.set(xlabel="latency of one image over gRPC, median, ms", ylabel="test accuracy")
-    axes.set_title("Every registered version; what an alias points to is outlined")
-    if measured:
-        figure.legend(title="model (parameters)", loc="outside lower center", ncols=3, markerscale=0.6, fontsize=9)
+    _scatter(axes, measured)
+    axes.set(xlabel="latency of one image over gRPC, median, ms", ylabel="test accuracy", xscale="log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_title("Every registered version; what an alias points to is outlined and named", loc="left")
     axes.margins(0.15)
     axes.grid(alpha=0.3)
+    named = [(row, latency, accuracy) for row, latency, accuracy in measured if row.label]
+    points = [(latency, accuracy) for _, latency, accuracy in named]
+    chart.label(axes, points, [f"{row.model} v{row.version}" for row, _, _ in named], radius=7.0)
     try:
         figure.savefig(path, dpi=150)
     except (OSError, ValueError) as error:
         raise UsageError(f"--plot must be a file that can be written, such as fleet.png. Received: {error}.") from error
     finally:
         pyplot.close(figure)
+
+
+def _scatter(axes: Any, measured: list[tuple[Row, float, float]]) -> None:
+    """Draws the points, and a legend of the families among them."""
+    from pipeline import chart
+
+    known = {name: models.variant(name).family for name in models.names()}
+    looks = {**chart.looks(), OTHER: ("0.6", "o")}
+    families = [known.get(row.architecture, OTHER) for row, _, _ in measured]
+    for (row, latency, accuracy), family in zip(measured, families, strict=True):
+        colour, marker = looks[family]
+        size = 30 + 15 * math.log10(max(row.params or 1, 1)) ** 1.2
+        edge = {"edgecolor": "black", "linewidth": 0.9} if row.label else {"alpha": 0.35}
+        axes.scatter(latency, accuracy, s=size, color=colour, marker=marker, **edge)
+    for family, (colour, marker) in looks.items():
+        if family in families:
+            axes.scatter([], [], color=colour, marker=marker, label=family)
+    if measured:
+        axes.legend(title="family", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)

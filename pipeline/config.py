@@ -101,14 +101,8 @@ class Config(_Section):
         """
         overrides = dict(self.architectures[name])
         row = models.variant(name)
-        tunable = {key: limits.default for key, limits in row.tunable.items()}
-        known = {FORM: "small", **tunable, **dataclasses.asdict(Recipe())}
         for key, value in overrides.items():
-            _check_field(f"architectures.{name}", key, value, known)
-            if (limits := row.tunable.get(key)) and not limits.low <= value <= limits.high:
-                raise ValueError(
-                    f"`architectures.{name}.{key}` must be from {limits.low} to {limits.high}. Received: {value!r}."
-                )
+            _check_override(f"architectures.{name}", key, value, row.tunable)
         form = overrides.pop(FORM, "small")
         options = {key: overrides.pop(key) for key in list(overrides) if key in row.tunable}
         shared = {key: value for key, value in self.training if key in Recipe.fields() and value is not None}
@@ -122,13 +116,25 @@ class Plan:
         self.name, self.form, self.options, self.recipe = name, form, options, recipe
 
 
-def _check_field(table: str, key: str, value: Any, defaults: Mapping[str, Any]) -> None:
-    """Checks that a field exists and that a value is of the kind of its default; its range is the recipe's to judge."""
+def _check_override(table: str, key: str, value: Any, options: Mapping[str, models.Range | models.Choice]) -> None:
+    """Checks one field of an architecture's table; the range of a recipe's field is the recipe's to judge."""
+    if key in options:
+        _check_option(f"{table}.{key}", value, options[key])
+        return
+    defaults = {FORM: "small", **dataclasses.asdict(Recipe())}
     if key not in defaults:
-        raise ValueError(f"There is no config key `{table}.{key}`.{_near(key, defaults)}")
-    kind, fits = KINDS.get(type(defaults[key]), ("", lambda _: True))
+        raise ValueError(f"There is no config key `{table}.{key}`.{_near(key, [*options, *defaults])}")
+    kind, fits = KINDS[type(defaults[key])]
     if not fits(value):
         raise ValueError(f"`{table}.{key}` must be {kind}. Received: {_short(value)}.")
+
+
+def _check_option(key: str, value: Any, option: models.Range | models.Choice) -> None:
+    if option.accepts(value):
+        return
+    words = [one for one in option.values if isinstance(one, str)] if isinstance(option, models.Choice) else []
+    near = _near(value, words) if isinstance(value, str) else ""
+    raise ValueError(f"`{key}` must be {option.rule()}. Received: {_short(value)}.{near}")
 
 
 def _is_number(value: object) -> bool:

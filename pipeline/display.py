@@ -3,10 +3,11 @@
 import contextlib
 import dataclasses
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Protocol
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
@@ -25,7 +26,9 @@ MARKS = {
     "skipped": ("-", "yellow"),
 }
 DATA = "data"
-BAR_WIDTH = 10
+BAR_WIDTH = 7
+# What a screen too low for all branches shows first.
+STANDINGS = ("running", "failed", "waiting", "skipped", "done")
 
 
 class View(Protocol):
@@ -65,13 +68,19 @@ class PlainView:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class _Branch:
     """One line of the live view: an architecture, or the data that all share."""
 
     name: str
     nodes: dict[str, NodeRecord]
     event: Event | None = None
+
+    @property
+    def standing(self) -> str:
+        """One of `STANDINGS`."""
+        states = {record.state for record in self.nodes.values()}
+        return next((state for state in STANDINGS if state in states), STANDINGS[-1])
 
 
 class LiveView:
@@ -97,29 +106,47 @@ class LiveView:
         branch.nodes[record.id] = record
         branch.event = event or (branch.event if record.state == "running" else None)
 
-    def draw(self) -> RenderableType:
-        """Draws the view as it is now."""
+    def draw(self, height: int) -> RenderableType:
+        """Draws the view as it is now, on at most so many lines."""
+        branches = list(self._branches.values())
+        shown = _foremost(branches, height - 1)
         table = Table.grid(padding=(0, 1, 0, 0), expand=True)
-        branches = self._branches.values()
         for width in (max(len(one.name) for one in branches), max(len(one.nodes) for one in branches), BAR_WIDTH):
             table.add_column(no_wrap=True, width=width)
         table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-        for branch in branches:
+        for branch in shown:
             table.add_row(branch.name, _marks(branch), _bar(branch.event), _now(branch))
         records = [record for branch in branches for record in branch.nodes.values()]
         done = sum(record.state not in ("waiting", "running") for record in records)
         seconds = time.monotonic() - self._started
-        return Group(table, Text(f"{done}/{len(records)} steps, {seconds:.0f} s", style="dim"))
+        count = f"{done}/{len(records)} steps, {seconds:.0f} s{_hidden(branches, shown)}"
+        return Group(table, Text(count, style="dim", no_wrap=True, overflow="ellipsis"))
 
 
 class _Drawn:
-    """Lets Live redraw the view at its own pace."""
+    """Lets Live redraw the view at its own pace, on a screen that may change its size."""
 
     def __init__(self, view: LiveView) -> None:
         self._view = view
 
-    def __rich__(self) -> RenderableType:
-        return self._view.draw()
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        # A line stays free: one that fills the last line of the screen makes it scroll.
+        yield self._view.draw(options.max_height - 1)
+
+
+def _foremost(branches: list[_Branch], room: int) -> list[_Branch]:
+    """Chooses the branches that there is room for: what runs, what failed, what comes next, the rest."""
+    if len(branches) <= room:
+        return branches
+    chosen = sorted(branches, key=lambda branch: STANDINGS.index(branch.standing))[: max(room, 0)]
+    return [branch for branch in branches if branch in chosen]
+
+
+def _hidden(branches: list[_Branch], shown: list[_Branch]) -> str:
+    """Counts the branches that there was no room for, by how they stand."""
+    hidden = Counter(branch.standing for branch in branches if branch not in shown)
+    counts = [f"{hidden[standing]} {standing}" for standing in reversed(STANDINGS) if hidden[standing]]
+    return f"; not shown: {', '.join(counts)}" if counts else ""
 
 
 def _marks(branch: _Branch) -> Text:
@@ -147,11 +174,13 @@ def _now(branch: _Branch) -> Text:
         return Text(_epoch(branch.event))
     if running:
         return Text(", ".join(running), style="blue")
-    return Text("" if any(record.state == "waiting" for record in records) else "done", style="green")
+    if branch.standing == "waiting":
+        return Text()
+    return Text(branch.standing, style=MARKS.get(branch.standing, MARKS["ran"])[1])
 
 
 def _epoch(event: Event) -> str:
-    parts = [f"epoch {event['epoch']}/{event['epochs']}", f"loss {event['loss']:.3f}"]
+    parts = [f"{event['epoch']}/{event['epochs']}", f"loss {event['loss']:.3f}"]
     if "val_accuracy" in event:
         parts.append(f"val acc {event['val_accuracy']:.3f}")
     rate = short(round(float(str(event["images_per_second"]))))

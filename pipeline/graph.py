@@ -8,7 +8,6 @@ from tfx.dsl.components.base.base_node import BaseNode
 from tfx.proto import trainer_pb2, transform_pb2
 from tfx.types.channel import BaseChannel
 
-import models
 from components import champion, names
 from components.data_gate.component import DataGate
 from components.dataset_gen import sources
@@ -17,6 +16,7 @@ from components.infra_validator.component import InfraValidator
 from components.publisher.component import Publisher
 from components.registrar.component import Registrar
 from components.source import source_digest
+from pipeline import digests
 from pipeline.config import Config, Plan
 from pipeline.lineage import Lineage, Published
 from pipeline.workspace import Workspace
@@ -122,16 +122,9 @@ def _trainer(config: Config, plan: Plan, data: _Data) -> tfx.components.Trainer:
             "image_shape": list(data.facts.image_shape),
             "class_names": list(data.facts.class_names),
             "precision": config.training.precision,
-            names.SOURCE_DIGEST: _training_digest(plan.name),
+            names.SOURCE_DIGEST: digests.training(plan),
         },
     ).with_id(f"Trainer.{plan.name}")
-
-
-def _training_digest(architecture: str) -> str:
-    """Digests what training one architecture runs: our trainer, the family's module and the architecture's own row."""
-    row = models.variant(architecture)
-    shared = ("components.trainer", "components.images", "models.layers", "models.registry", "models.macs")
-    return f"{source_digest(*shared, f'models.{row.family}')}:{row.options}:{row.forms}:{row.tunable}"
 
 
 def _baseline(trainer: tfx.components.Trainer, architecture: str) -> BaseChannel:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from components import names
@@ -138,13 +139,16 @@ def cells(number: int, row: Row) -> list[str]:
 
 def table(rows: Sequence[Row], title: str) -> RenderableType:
     """Draws the ranked table, and below it why a branch was not published."""
-    # Eighty columns hold it: names longer than their heading are paid for by the gaps.
-    gap = 2 if all(len(row.architecture) <= len("architecture") for row in rows) else 1
+    drawn = tables.Fitted(lambda gap: _ranked(rows, title, gap))
+    return Group(drawn, *(Text(note, style="yellow") for note in notes(rows)))
+
+
+def _ranked(rows: Sequence[Row], title: str, gap: int) -> Table:
     numbers = set(COLUMNS) - {"architecture", "version"}
     drawn = tables.ruled(COLUMNS, numbers=numbers, folding=["version"], gap=gap, title=title)
     for number, row in enumerate(rows, start=1):
         drawn.add_row(*cells(number, row), style=None if row.state == "published" else "yellow")
-    return Group(drawn, *(Text(note, style="yellow") for note in notes(rows)))
+    return drawn
 
 
 def notes(rows: Iterable[Row]) -> list[str]:

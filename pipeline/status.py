@@ -1,10 +1,12 @@
 """Does what MLflow, MLMD, the model repository and the running server say agree?"""
 
 import collections
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -17,8 +19,6 @@ from serving.repository import Repository, RepositoryError
 
 SHA256 = "sha256"
 SERVER_TIMEOUT_S = 5.0
-# A longer model's name is paid for by the gaps between the columns.
-WIDE_MODEL = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,31 +54,28 @@ def check(workspace: Workspace) -> list[VersionStatus]:
       RegistryError: MLflow can't be read.
       RepositoryError: The repository can't be read.
     """
-    places = _Places(
-        Repository(workspace.repository),
-        Lineage(workspace.metadata),
-        _registered(workspace),
-        running.find(workspace.server_file),
-    )
-    models = sorted({*places.repository.models(), *(model for model, _ in places.registered)})
+    repository, lineage = Repository(workspace.repository), Lineage(workspace.metadata)
+    registered = _registered(workspace)
+    models = sorted({*repository.models(), *(model for model, _ in registered)})
+    served = _served(running.find(workspace.server_file), models)
+    places = _Places(repository, lineage, registered, served)
     return [found for model in models for found in places.check(model)]
 
 
 @dataclasses.dataclass(frozen=True)
 class _Places:
-    """All that knows of versions; `server` is where the model server listens, None where none runs."""
+    """All that knows of versions; `served` is what the model server says of each model's."""
 
     repository: Repository
     lineage: Lineage
     registered: dict[tuple[str, int], dict[str, Any]]
-    server: str | None
+    served: Mapping[str, "_States"]
 
     def check(self, model: str) -> list[VersionStatus]:
         """Checks every version of one model."""
-        server = _server_states(self.server, model)
         registered = {version for name, version in self.registered if name == model}
         versions = sorted({*self.repository.versions(model), *registered})
-        return [self._version(model, version, server[version]) for version in versions]
+        return [self._version(model, version, self.served[model][version]) for version in versions]
 
     def _version(self, model: str, version: int, server: tuple[str, str]) -> VersionStatus:
         published = version in self.repository.versions(model)
@@ -132,7 +129,7 @@ def _registered(workspace: Workspace) -> dict[tuple[str, int], dict[str, Any]]:
     from components.registrar import registry
 
     with registry.connected(workspace.tracking_uri) as client:
-        aliases = {model.name: model.aliases for model in client.search_registered_models()}
+        aliases = registry.aliases(client)
         return {
             (found.name, int(found.version)): {
                 "sha256": found.tags.get(SHA256),
@@ -142,29 +139,41 @@ def _registered(workspace: Workspace) -> dict[tuple[str, int], dict[str, Any]]:
         }
 
 
-def _server_states(target: str | None, model: str) -> Mapping[int, tuple[str, str]]:
-    """Asks the server for the state of every version, and why it could not load one."""
+# Of each version: its state, and why the server could not load it.
+_States = Mapping[int, tuple[str, str]]
+
+
+def _served(target: str | None, models: Sequence[str]) -> dict[str, _States]:
+    """Asks the server for the states of every model's versions; one that doesn't answer is asked once."""
     if target is None:
-        return _all("off")
+        return dict.fromkeys(models, _all("off"))
+    found = dict.fromkeys(models, _all("unreachable"))
+    with Client(target, timeout=SERVER_TIMEOUT_S) as client, contextlib.suppress(ConvoyClientError):
+        for model in models:
+            found[model] = _states(client, model)
+    return found
+
+
+def _states(client: Client, model: str) -> _States:
     try:
-        with Client(target, timeout=SERVER_TIMEOUT_S) as client:
-            found = client.status(model)
+        found = client.status(model)
     except ModelNotFoundError:
         return _all("-")
-    except ConvoyClientError:
-        return _all("unreachable")
     return collections.defaultdict(
         lambda: ("-", ""), {status.version: (status.state, status.error) for status in found}
     )
 
 
-def _all(state: str) -> Mapping[int, tuple[str, str]]:
+def _all(state: str) -> _States:
     return collections.defaultdict(lambda: (state, ""))
 
 
-def table(versions: list[VersionStatus]) -> Table:
+def table(versions: list[VersionStatus]) -> RenderableType:
     """Draws what was found, in 80 columns; the whole hashes and the lineage are in the JSON."""
-    gap = 2 if all(len(found.model) <= WIDE_MODEL for found in versions) else 1
+    return tables.Fitted(lambda gap: _table(versions, gap))
+
+
+def _table(versions: list[VersionStatus], gap: int) -> Table:
     columns = ("model", "version", "label", "alias", "sha256", "places", "server")
     drawn = tables.ruled(columns, folding=["label", "alias"], gap=gap)
     for found in versions:

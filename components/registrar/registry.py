@@ -197,6 +197,17 @@ def _curves(facts: dict[str, Any], when: int) -> list[Metric]:
     ]
 
 
+def aliases(client: mlflow.MlflowClient) -> dict[str, dict[str, str]]:
+    """Returns every registered model's aliases and the versions that they point to; MLflow lists them in pages."""
+    found: dict[str, dict[str, str]] = {}
+    token = None
+    while True:
+        page = client.search_registered_models(page_token=token)
+        found |= {model.name: dict(model.aliases) for model in page}
+        if not (token := page.token):
+            return found
+
+
 def find_run(client: mlflow.MlflowClient, experiment: str, tag: str, value: str) -> str | None:
     """Finds the run of an experiment that carries a tag."""
     found = client.get_experiment_by_name(experiment)

@@ -17,17 +17,23 @@ from components.trainer.input_pipeline import PixelStatistics
 
 
 def pixel_model(network: keras.Model, statistics: PixelStatistics, image_shape: images.Shape) -> keras.Model:
-    """Puts normalisation in front of a network: uint8 pixels [N, H, W, C] in, float32 logits [N, C] out."""
+    """Puts normalisation in front of a network: uint8 pixels [N, H, W, C] in, float32 logits [N, C] out.
+
+    Where the network has auxiliary heads, their logits stand behind its own: [N, 1 + heads, C].
+    """
     pixels = keras.Input(image_shape, dtype="uint8", name="images")
     normalise = keras.layers.Normalization(mean=statistics.mean, variance=statistics.variance, name="normalise")
-    return keras.Model(pixels, network(normalise(pixels)), name=network.name)
+    logits = network(normalise(pixels))
+    # One tensor, because Keras trains, and names its metrics, by the number of outputs.
+    logits = keras.ops.stack(logits, axis=1) if isinstance(logits, list) else logits
+    return keras.Model(pixels, logits, name=network.name)
 
 
 def export(model: keras.Model, class_names: Sequence[str], image_shape: images.Shape, directory: str) -> None:
     """Writes a SavedModel for inference.
 
     Args:
-      model: From uint8 pixels to logits, in float32. Its weights go into the file once.
+      model: From uint8 pixels to logits [N, C], in float32. Its weights go into the file once.
       class_names: In the order of the logits.
       image_shape: Height, width, channels.
       directory: Where to; must not exist yet.

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from components import images, names
+from components.trainer import augmentation
+from models.recipes import Recipe
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,23 +18,26 @@ class PixelStatistics:
     variance: tuple[float, ...]
 
 
-def batches(
-    patterns: Sequence[str], image_shape: images.Shape, batch_size: int, *, shuffle_seed: int | None = None
-) -> tf.data.Dataset:
-    """Reads transformed examples as batches of uint8 pixels [N, H, W, C] and int64 labels [N].
+def training_batches(patterns: Sequence[str], image_shape: images.Shape, recipe: Recipe) -> tf.data.Dataset:
+    """Reads transformed examples as `batches` does, by a recipe: in a new order each epoch, and augmented."""
+    rows = _rows(patterns, image_shape).shuffle(10_000, seed=recipe.seed, reshuffle_each_iteration=True)
+    return augmentation.augmented(rows.batch(recipe.batch_size), recipe).prefetch(tf.data.AUTOTUNE)
 
-    Images are decoded once and kept in memory; with `shuffle_seed` every epoch sees them in a new order.
-    """
+
+def batches(patterns: Sequence[str], image_shape: images.Shape, batch_size: int) -> tf.data.Dataset:
+    """Reads transformed examples in their order, as batches of uint8 pixels [N, H, W, C] and int64 labels [N]."""
+    return _rows(patterns, image_shape).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def _rows(patterns: Sequence[str], image_shape: images.Shape) -> tf.data.Dataset:
+    """Decodes images once and keeps them in memory."""
     rows = _parsed(patterns, image_shape[-1]).batch(1024)
     decoded = rows.map(
         lambda row: (images.decode(row[names.IMAGE], image_shape), row[names.LABEL]),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     # Keras warns at the end of each epoch of a data set that doesn't know its size.
-    rows = decoded.unbatch().cache().apply(tf.data.experimental.assert_cardinality(count(patterns)))
-    if shuffle_seed is not None:
-        rows = rows.shuffle(10_000, seed=shuffle_seed, reshuffle_each_iteration=True)
-    return rows.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+    return decoded.unbatch().cache().apply(tf.data.experimental.assert_cardinality(count(patterns)))
 
 
 def count(patterns: Sequence[str]) -> int:

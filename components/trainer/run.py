@@ -4,10 +4,12 @@ Everything it needs comes in `custom_config`: the architecture by its registered
 data.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 import models
 from components import names
 from components.progress import report
-from components.trainer import export, input_pipeline, optimizers
+from components.trainer import export, input_pipeline, objectives, optimizers
+from models.inference import for_inference
 from models.recipes import Recipe
 
 
@@ -74,7 +77,7 @@ def run_fn(fn_args: FnArgs) -> None:
     seconds = time.monotonic() - started
     servable = _for_inference(plan, model, statistics)
     export.export(servable, plan.class_names, plan.image_shape, fn_args.serving_model_dir)
-    _record(plan, history, seconds, Path(fn_args.model_run_dir))
+    _record(plan, servable, history, seconds, Path(fn_args.model_run_dir))
 
 
 def train(
@@ -83,21 +86,21 @@ def train(
     train_files: list[str],
     validation_files: list[str],
 ) -> tuple[keras.Model, dict[str, list[float]]]:
-    """Trains by the recipe; returns the model, from uint8 pixels to logits, and its metrics by epoch."""
+    """Trains by the recipe; returns the model, as `export.pixel_model` makes it, and its metrics by epoch."""
     recipe = plan.recipe
     keras.utils.set_random_seed(recipe.seed)
     size = input_pipeline.count(train_files)
     steps = -(-size // recipe.batch_size)
-    shuffled = input_pipeline.batches(train_files, plan.image_shape, recipe.batch_size, shuffle_seed=recipe.seed)
+    training = input_pipeline.training_batches(train_files, plan.image_shape, recipe)
     validation = input_pipeline.batches(validation_files, plan.image_shape, 1024)
     with _strategy().scope():
-        model = _build(plan, statistics, plan.precision)
+        model = _build(plan, statistics)
         _compile(model, plan, steps)
         # Keras would trace the training step twice, once to create these variables and once with them.
         model.optimizer.build(model.trainable_variables)
         model.evaluate(validation.take(1), verbose=0)
     history = model.fit(
-        shuffled,
+        training,
         validation_data=validation,
         epochs=recipe.epochs,
         shuffle=False,  # The pipeline does, by the seed.
@@ -108,36 +111,42 @@ def train(
     return model, {name: [float(value) for value in values] for name, values in history.items()}
 
 
-def _build(plan: TrainingPlan, statistics: input_pipeline.PixelStatistics, precision: str) -> keras.Model:
-    if precision == "auto":
-        precision = "mixed_bfloat16" if tf.config.list_logical_devices("GPU") else "float32"
-    keras.config.set_dtype_policy(precision)
-    network = models.create(
-        plan.architecture,
-        input_shape=plan.image_shape,
-        num_classes=len(plan.class_names),
-        form=plan.form,
-        **plan.options,
-    )
-    return export.pixel_model(network, statistics, plan.image_shape)
+def _build(plan: TrainingPlan, statistics: input_pipeline.PixelStatistics) -> keras.Model:
+    automatic = "mixed_bfloat16" if tf.config.list_logical_devices("GPU") else "float32"
+    with _precision(automatic if plan.precision == "auto" else plan.precision):
+        network = models.create(
+            plan.architecture,
+            input_shape=plan.image_shape,
+            num_classes=len(plan.class_names),
+            form=plan.form,
+            **plan.options,
+        )
+        return export.pixel_model(network, statistics, plan.image_shape)
+
+
+@contextlib.contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    """Builds what stands in it by a dtype policy, which Keras takes from a global setting alone."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _compile(model: keras.Model, plan: TrainingPlan, steps_per_epoch: int) -> None:
-    # Keras' sparse loss knows no label smoothing: smoothing the one-hot labels is the same thing.
-    one_hot = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=plan.recipe.label_smoothing)
-    classes = len(plan.class_names)
     model.compile(
         optimizer=optimizers.optimizer(plan.recipe, steps_per_epoch),
-        loss=lambda labels, logits: one_hot(keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), classes), logits),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        loss=objectives.loss(plan.recipe, len(plan.class_names)),
+        metrics=[objectives.accuracy()],
     )
 
 
 def _for_inference(plan: TrainingPlan, trained: keras.Model, statistics: input_pipeline.PixelStatistics) -> keras.Model:
-    """Rebuilds the model in float32, whatever it was trained in, without optimiser state."""
-    rebuilt = _build(plan, statistics, "float32")
-    rebuilt.set_weights(trained.get_weights())
-    return rebuilt
+    """Makes the model that answers: float32 whatever it was trained in, no auxiliary heads, norms folded."""
+    with _precision("float32"):
+        return export.pixel_model(for_inference(trained.get_layer(plan.architecture)), statistics, plan.image_shape)
 
 
 def _strategy() -> tf.distribute.Strategy:
@@ -154,7 +163,9 @@ def _check_finite(plan: TrainingPlan, history: dict[str, list[float]]) -> None:
             )
 
 
-def _record(plan: TrainingPlan, history: dict[str, list[float]], seconds: float, directory: Path) -> None:
+def _record(
+    plan: TrainingPlan, servable: keras.Model, history: dict[str, list[float]], seconds: float, directory: Path
+) -> None:
     facts = models.describe(
         plan.architecture,
         input_shape=plan.image_shape,
@@ -164,6 +175,7 @@ def _record(plan: TrainingPlan, history: dict[str, list[float]], seconds: float,
     )
     content = {
         "architecture": facts,
+        "served_params": servable.count_params(),
         "form": plan.form,
         "recipe": dataclasses.asdict(plan.recipe),
         "history": history,

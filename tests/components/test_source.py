@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from components.source import source_digest
+from components.source import source_digest, with_imports
 
 
 @pytest.fixture
@@ -67,3 +67,45 @@ def test_does_not_import_what_it_digests(package):
 def test_a_module_that_is_not_there_is_refused():
     with pytest.raises(ModuleNotFoundError, match=r"source code is required\. Received: 'no_such_module'"):
         source_digest("no_such_module")
+
+
+class TestWithImports:
+    """The modules that a module needs, read from their source."""
+
+    @pytest.fixture
+    def needs(self, package):
+        """Writes what `rowing.oars` imports; returns what it is found to need."""
+
+        def write(text):
+            (package / "oars.py").write_text(text)
+            return with_imports("rowing.oars", "rowing")
+
+        return write
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "import rowing.boats.eights",
+            "import rowing.boats.eights as fast",
+            "from rowing.boats import eights",
+            "from rowing.boats.eights import NAME",
+            "def row():\n    from rowing.boats.eights import NAME",
+        ],
+    )
+    def test_every_way_to_import_is_seen(self, needs, text):
+        assert needs(text) == ("rowing.boats.eights", "rowing.oars")
+
+    def test_a_name_of_a_package_needs_the_package(self, needs):
+        assert needs("from rowing.boats import NAME") == ("rowing.boats", "rowing.oars")
+
+    def test_what_is_imported_has_imports_too_in_circles_even(self, needs, package):
+        (package / "boats" / "eights.py").write_text("import rowing.rudder\nimport json")
+        (package / "rudder.py").write_text("from rowing.oars import blade")
+        assert needs("import rowing.boats.eights") == ("rowing.boats.eights", "rowing.oars", "rowing.rudder")
+
+    def test_other_packages_are_not_followed(self, needs):
+        assert needs("import json\nfrom pathlib import Path\nimport rowingclub") == ("rowing.oars",)
+
+    def test_nothing_is_imported(self, needs):
+        needs("import rowing.boats.eights\nraise SystemExit")
+        assert "rowing.boats.eights" not in sys.modules

@@ -14,6 +14,13 @@ def test_every_row_has_a_recipe_for_each_form(name, form):
     assert set(models.variant(name).recipes) == set(models.variant(name).forms) == {"paper", "small"}
 
 
+@pytest.mark.parametrize("name", models.names())
+def test_only_heads_have_a_loss_of_their_own(name):
+    """The weight of the auxiliary heads stands in the recipe of the form that has them, and nowhere else."""
+    weights = {form: models.recipe(name, form).auxiliary_weight for form in ("paper", "small")}
+    assert weights == {"paper": 0.3 if name == "googlenet" else 0.0, "small": 0.0}
+
+
 def test_overrides_change_one_field_and_leave_the_catalog_alone():
     before = models.recipe("lenet5", "small")
     after = models.recipe("lenet5", "small", epochs=3, optimizer="adam")
@@ -57,6 +64,13 @@ def test_an_unknown_form_is_refused_with_the_nearest():
         ("weight_decay", -1e-4, "0 or more"),
         ("clip_norm", -1.0, "0 or more"),
         ("seed", -1, "0 or more"),
+        ("auxiliary_weight", -0.3, "0 or more"),
+        ("flip", "yes", "true or false"),
+        ("shift", 1.0, "at least 0 and below 1"),
+        ("colour", -0.1, "at least 0 and below 1"),
+        ("rotation", 181, "from 0 to 180"),
+        ("crop", 0.0, "above 0 and at most 1"),
+        ("crop", 1.5, "above 0 and at most 1"),
         ("nesterov", 1, "true or false"),
         ("warmup_epochs", 10, "below epochs=10"),
         ("optimizer", "lion", "one of sgd, adam, rmsprop"),

@@ -90,6 +90,12 @@ def test_every_recipe_field_can_be_overridden_by_an_architecture(load):
         "weight_decay": 0.125,
         "label_smoothing": 0.25,
         "clip_norm": 2.0,
+        "auxiliary_weight": 0.3,
+        "flip": True,
+        "shift": 0.125,
+        "rotation": 10.0,
+        "crop": 0.75,
+        "colour": 0.25,
         "epochs": 7,
         "batch_size": 11,
         "seed": 5,
@@ -104,6 +110,40 @@ def test_an_architecture_takes_its_form_and_its_builders_options(load):
     plan = load(f'{DIGITS}[architectures.mobilenet]\nform = "paper"\nalpha = 0.5').plan("mobilenet")
     assert (plan.form, plan.options) == ("paper", {"alpha": 0.5})
     assert plan.recipe == models.recipe("mobilenet", "paper")
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("googlenet", {"heads": False, "dropout": 0.5}),
+        ("inception_v1_slides", {"errata": "corrected"}),
+        ("resnet50", {"shortcut": "c", "v1_5": True, "bn_momentum": 0.9}),
+    ],
+)
+def test_options_are_numbers_flags_and_words_in_a_file_and_on_the_command_line(load, name, options):
+    table = "\n".join(f"{key} = {json.dumps(value)}" for key, value in options.items())
+    written = load(f"{DIGITS}[architectures.{name}]\n{table}").plan(name)
+    given = [f"architectures.{name}.{key}={str(value).lower()}" for key, value in options.items()]
+    for plan in (written, load(DIGITS, *given, architectures=[name]).plan(name)):
+        assert {key: (type(value), value) for key, value in plan.options.items()} == {
+            key: (type(value), value) for key, value in options.items()
+        }
+        assert plan.recipe == models.recipe(name, "small")
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_no_key_of_an_architecture_means_two_things(name):
+    options = set(models.variant(name).tunable)
+    assert not options & {config.FORM, *Recipe.fields()}
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_every_option_takes_its_own_default(name):
+    defaults = {key: option.default for key, option in models.variant(name).tunable.items()}
+    assert (
+        config.check({"dataset": {"name": "digits"}, "architectures": {name: defaults}}, "mine.toml").plan(name).options
+        == defaults
+    )
 
 
 @pytest.mark.parametrize(
@@ -136,7 +176,7 @@ def test_an_architecture_takes_its_form_and_its_builders_options(load):
         (DIGITS + "[architectures]", ["`architectures` must name at least one"]),
         ("architectures = 3\n" + DIGITS, ["`architectures` must be a table"]),
         ("architectures.lenet5 = 3\n" + DIGITS, ["`architectures.lenet5` must be a table"]),
-        (DIGITS + "[architectures.resnet21]", ["must be a registered name", "'resnet21'", "Did you mean 'resnet20'?"]),
+        (DIGITS + "[architectures.resnt20]", ["must be a registered name", "'resnt20'", "Did you mean 'resnet20'?"]),
         (DIGITS + "[architectures.lenet5]\nepoch = 3", ["`architectures.lenet5.epoch`", "Did you mean 'epochs'?"]),
         (DIGITS + "[architectures.lenet5]\nalpha = 1.0", ["no config key `architectures.lenet5.alpha`"]),
         (DIGITS + "[architectures.lenet5]\nepochs = 0", ["`epochs` must be greater than 0"]),
@@ -148,8 +188,24 @@ def test_an_architecture_takes_its_form_and_its_builders_options(load):
         (DIGITS + '[architectures.lenet5]\noptimizer = "sdg"', ["`optimizer` must be one of sgd, adam, rmsprop"]),
         (DIGITS + '[architectures.lenet5]\nform = "smal"', ["`form` must be one of", "Did you mean 'small'?"]),
         (DIGITS + "[architectures.lenet5]\nform = []", ["`architectures.lenet5.form` must be a string"]),
-        (DIGITS + '[architectures.mobilenet]\nalpha = "1"', ["`architectures.mobilenet.alpha` must be a number"]),
-        (DIGITS + "[architectures.mobilenet]\nalpha = -1", ["`architectures.mobilenet.alpha` must be from"]),
+        (DIGITS + '[architectures.mobilenet]\nalpha = "1"', ["`architectures.mobilenet.alpha` must be a number from"]),
+        (DIGITS + "[architectures.mobilenet]\nalpha = -1", ["alpha` must be a number from 0.05 to 4.0. Received: -1."]),
+        (DIGITS + "[architectures.mobilenet]\nalpha = true", ["alpha` must be a number from", "Received: True."]),
+        (DIGITS + "[architectures.mobilenet]\nalpha = nan", ["alpha` must be a number from", "Received: nan."]),
+        (DIGITS + "[architectures.mobilenet]\nalpa = 1.0", ["no config key", "Did you mean 'alpha'?"]),
+        (
+            DIGITS + "[architectures.googlenet]\nheads = 0",
+            ["`architectures.googlenet.heads` must be one of false, true"],
+        ),
+        (
+            DIGITS + '[architectures.resnet18]\nshortcut = "d"',
+            ["`architectures.resnet18.shortcut` must be one of a, b, c"],
+        ),
+        (DIGITS + "[architectures.resnet18]\nv1_5 = true", ["no config key `architectures.resnet18.v1_5`"]),
+        (
+            DIGITS + '[architectures.inception_v1_slides]\nerrata = "corected"',
+            ["`architectures.inception_v1_slides.errata` must be one of", "Did you mean 'corrected'?"],
+        ),
     ],
 )
 def test_a_wrong_config_is_refused_in_one_sentence(refusal, text, phrases):
@@ -255,7 +311,8 @@ LEAVES = st.recursive(
     lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=5), children, max_size=3),
     max_leaves=5,
 )
-OVERRIDES = _tables([*Recipe.fields(), "form", "alpha"], LEAVES)
+OPTIONS = sorted({option for name in models.names() for option in models.variant(name).tunable})
+OVERRIDES = _tables([*Recipe.fields(), "form", *OPTIONS], LEAVES)
 SECTIONS = {
     "architectures": _tables(models.names(), OVERRIDES | LEAVES) | LEAVES,
     "training": _tables(list(config.Training.model_fields), LEAVES) | LEAVES,

@@ -1,8 +1,10 @@
 import io
 import os
 import pty
+import re
 import subprocess
 import sys
+import termios
 
 import pytest
 from rich.cells import cell_len
@@ -22,10 +24,13 @@ LONG = (
 )
 
 
-def draw(view, width):
-    """Draws the view as it is now, on a terminal that wide."""
-    console = Console(width=width, file=io.StringIO(), color_system=None)
-    console.print(view.draw())
+TALL = 100  # Lines, more than there are branches.
+
+
+def draw(view, width, height=TALL):
+    """Draws the view as it is now, on a terminal that wide and that high."""
+    console = Console(width=width, height=height, file=io.StringIO(), color_system=None)
+    console.print(view.draw(height))
     return console.file.getvalue().splitlines()
 
 
@@ -57,7 +62,7 @@ def test_the_live_view_is_a_line_a_branch_and_none_is_wider_than_the_terminal(li
     assert "====== " in by_name["data"]
     assert by_name["data"].split()[-1] == "done"
     assert "●····" in by_name[first]
-    assert "epoch 12/15, loss 0.123, val acc 0.957, 12.3k img/s" in by_name[first]
+    assert "12/15, loss 0.123, val acc 0.957, 12.3k img/s" in by_name[first]
     assert "✗-···" in by_name[second]
     assert "Trainer failed: A finite loss is required." in by_name[second]
     assert "✓✓✓✓✓" in by_name[third]
@@ -72,6 +77,34 @@ def test_a_narrow_terminal_cuts_but_does_not_wrap(live, width):
     lines = draw(live[0], width)
     assert len(lines) == len(models.names()) + 2
     assert max(cell_len(line) for line in lines) <= width
+
+
+@pytest.mark.parametrize("height", [24, 10, 5, 3, 2, 1])
+def test_a_low_terminal_shows_what_runs_and_what_failed_and_counts_the_rest(live, height):
+    lines = draw(live[0], 80, height)
+    first, second, third, fourth = models.names()[:4]
+    names = [line.split()[0] for line in lines[:-1]]
+    assert len(lines) == height
+    assert set(names) >= set([first, fourth, second][: height - 1])
+    assert third not in names  # It is done, as the data are; what comes next is shown before them.
+    counts = {word: int(count) for count, word in re.findall(r"(\d+) (\w+)(?=,|$)", lines[-1].partition(": ")[2])}
+    assert counts["done"] == 2
+    assert sum(counts.values()) + len(names) == len(models.names()) + 1
+    assert max(cell_len(line) for line in lines) <= 80
+
+
+def test_what_is_shown_keeps_its_order(live):
+    names = [line.split()[0] for line in draw(live[0], 80, 12)[:-1]]
+    assert names == [name for name in models.names() if name in names]
+
+
+def test_a_branch_that_the_data_gate_stopped_was_skipped_and_not_done(live):
+    view, hear = live
+    name = models.names()[5]
+    for step in STEPS:
+        hear(NodeRecord(f"{step}.{name}", "skipped", error="needs DataGate"), None)
+    line = next(line for line in draw(view, 80) if line.startswith(f"{name} "))
+    assert line.split()[1:] == ["-----", "skipped"]
 
 
 def test_progress_ends_with_the_training_that_reported_it(live):
@@ -97,6 +130,30 @@ def test_plain_lines_say_each_end_once():
     ]
 
 
+FLEET = """
+import time
+import models
+from rich.console import Console
+from pipeline import display
+from pipeline.runners.local import NodeRecord
+with display.view(Console()) as view:
+    hear = view.observe([f"Trainer.{name}" for name in models.names()])
+    hear(NodeRecord(f"Trainer.{models.names()[-1]}", "running"), None)
+    time.sleep(0.5)
+print("the table")
+"""
+
+
+def test_the_view_of_a_fleet_fits_a_terminal_of_24_lines(environment):
+    """No line goes up more than was drawn, and none is drawn beyond the screen, where it couldn't be erased."""
+    shown = _on_terminal(FLEET, environment | {"TERM": "xterm-256color"})
+    assert f"Trainer.{models.names()[-1]}" not in shown
+    assert models.names()[-1] in shown
+    frames = shown.split("\x1b[2K")
+    assert max(frame.count("\n") for frame in frames) <= 24
+    assert "the table" in frames[-1]
+
+
 PROGRAM = """
 from rich.console import Console
 from pipeline import display
@@ -115,13 +172,7 @@ def test_a_pipe_gets_plain_lines(environment):
 
 @pytest.mark.parametrize(("kind", "moves"), [("xterm-256color", True), ("dumb", False)])
 def test_a_terminal_gets_a_view_that_moves_and_leaves_nothing_behind(environment, kind, moves):
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], stdin=theirs, stdout=theirs, stderr=theirs, env=environment | {"TERM": kind}
-    )
-    os.close(theirs)
-    shown = _read_all(ours)
-    assert process.wait() == 0
+    shown = _on_terminal(PROGRAM, environment | {"TERM": kind})
     assert ("\x1b[" in shown) == moves
     assert ("lenet5" in shown) == moves
     assert ("[1/2] DatasetGen ran" in shown) == (not moves)
@@ -129,6 +180,18 @@ def test_a_terminal_gets_a_view_that_moves_and_leaves_nothing_behind(environment
     assert last_frame or not moves
     assert ("\x1b[2K" in after) == moves  # It erases what it drew last.
     assert shown.rstrip().endswith("the table")
+
+
+def _on_terminal(program, environment, size=(24, 80)):
+    """Runs a program on a terminal of so many lines and columns; returns all that it wrote."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, size)
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
+    process = subprocess.Popen([sys.executable, "-c", program], env=environment, **streams)
+    os.close(theirs)
+    shown = _read_all(ours)
+    assert process.wait() == 0, shown
+    return shown
 
 
 def _read_all(terminal):

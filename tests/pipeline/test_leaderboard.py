@@ -27,6 +27,9 @@ PUBLISHED = Row(
 WITHHELD = Row("lenet5", "digits_lenet5", "withheld", "the evaluation did not bless it", 61706, 416520, 0.25, version=2)
 FAILED = Row("vgg", "digits_vgg", "failed", "Trainer.vgg: A finite loss is required. Received: nan in epoch 1 of vgg.")
 
+# The keys of the design.
+DESCRIBED = ["name", "family", "variant", "input_shape", "classes", "params", "trainable_params", "macs", "paper"]
+
 
 def render(drawn, width=WIDTH):
     """Renders as a terminal of that width would; returns the lines without trailing blanks."""
@@ -185,22 +188,56 @@ class TestRead:
         assert (late.state, late.note, late.accuracy) == ("failed", "Publisher.vgg: the disk is full", 0.98)
 
 
-def test_architectures_fit_80_columns_with_the_paper_in_short():
-    facts = [
-        {"name": name, "input_shape": [224, 224, 3], "classes": 1000, "params": 138_357_544, "macs": 15_470_264_320}
-        for name in models.names()
+SHAPE = {"input_shape": [224, 224, 3], "classes": 1000, "params": 138_357_544, "macs": 15_470_264_320}
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_architectures_stand_by_family_with_the_paper_beside_its_first(width):
+    lines = render(architectures.table([{"name": name, **SHAPE} for name in models.names()]), width)
+    assert max(map(len, lines)) <= width
+    families = {models.variant(name).family for name in models.names()}
+    assert "\n".join(lines[2:]).count("\n\n") == len(families) - 1
+    rows = {line.split()[0]: words(line) for line in lines[2:] if line}
+    assert tuple(rows) == models.names()
+    assert rows["lenet5"] == "lenet5 224x224x3 1000 138M 15.5G LeCun et al. 1998"
+    assert rows["lenet5_1998"] == "lenet5_1998 224x224x3 1000 138M 15.5G"
+    assert rows["zfnet"].endswith("15.5G Zeiler and Fergus 2014")  # Of AlexNet's family, with a paper of its own.
+
+
+def test_a_wide_terminal_gives_the_columns_more_room():
+    facts = [{"name": name, **SHAPE} for name in models.names()]
+    narrow, wide = (render(architectures.table(facts), width)[0] for width in (80, 120))
+    assert len(wide) == len(narrow) + 5
+
+
+def test_architectures_that_refuse_the_input_say_why_below_once_for_each_reason():
+    needs = "`input_shape` must be [at least] 32 pixels a side for {} in its 'paper' form. Received: 5x5x1."
+    facts = [{"name": name, "error": needs.format(name)} for name in ("vgg11", "vgg11_lrn", "vgg16")]
+    facts += [{"name": "lenet5", "error": needs.replace("32", "16").format("lenet5")}, {"name": "resnet18", **SHAPE}]
+    lines = render(architectures.table(facts), width=120)
+    assert words(lines[2]).startswith("resnet18 224x224x3")
+    assert words(" ".join(lines[3:])) == (
+        f"vgg11, vgg11_lrn, vgg16: {needs.replace(' for {}', '')} "
+        f"lenet5: {needs.replace(' for {}', '').replace('32', '16')}"
+    )
+
+
+def test_architectures_that_all_refuse_make_no_table():
+    assert render(architectures.table([{"name": "lenet5", "error": "It is too small."}])) == [
+        "lenet5: It is too small."
     ]
-    lines = render(architectures.table(facts))
-    assert max(map(len, lines)) <= WIDTH
-    assert len(lines) == len(facts) + 2
-    row = next(line for line in lines if line.startswith("lenet5 "))
-    assert words(row) == "lenet5 224x224x3 1000 138M 15.5G LeCun et al. 1998"
 
 
-def test_an_architecture_that_refuses_the_input_says_why():
-    sentence = "`input_shape` must be [at least] 16 pixels a side. Received: 5x5x1."
-    lines = render(architectures.table([{"name": "lenet5", "error": sentence}]), width=120)
-    assert lines[-1].split(maxsplit=5) == ["lenet5", "-", "-", "-", "-", sentence]
+def test_describe_all_is_what_describe_says_and_tells_how_far_it_is(monkeypatch):
+    monkeypatch.setattr(models, "names", lambda: ("lenet5", "vgg11", "resnet20"))
+    told = []
+    found = architectures.describe_all((16, 16, 1), 10, "paper", hear=told.append)
+    assert found[0] == models.describe("lenet5", input_shape=(16, 16, 1), num_classes=10)
+    assert found[2] == models.describe("resnet20", input_shape=(16, 16, 1), num_classes=10)
+    assert list(found[2]) == DESCRIBED
+    assert list(found[1]) == ["name", "family", "variant", "error"]
+    assert "at least 32 pixels a side for vgg11" in found[1]["error"]
+    assert told == ["importing Keras", "counting vgg11, 2 of 3", "counting resnet20, 3 of 3"]
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,24 @@
 """`run_fn` from transformed examples to a SavedModel."""
 
+import dataclasses
 import math
+from collections import Counter
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+from tfx.components.trainer.fn_args_utils import FnArgs
+from tfx.utils import json_utils
 
 import models
 from components import progress
 from components.dataset_gen import scans
+from components.trainer import input_pipeline, run
 from components.trainer.run import DivergedError
+from models.recipes import Recipe
 
 
 def weights(saved_model):
@@ -26,6 +34,7 @@ def test_records_what_was_trained_and_how_it_went(lenet5):
     _, recorded = lenet5
     facts = models.describe("lenet5", input_shape=(8, 8, 1), num_classes=10, form="small")
     assert recorded["architecture"] == facts
+    assert recorded["served_params"] == facts["params"]
     assert recorded["form"] == "small"
     assert recorded["recipe"]["epochs"] == 2
     assert set(recorded["history"]) == {"loss", "accuracy", "val_loss", "val_accuracy"}
@@ -38,8 +47,6 @@ def test_records_what_was_trained_and_how_it_went(lenet5):
 
 def test_what_is_exported_is_what_was_trained(lenet5, few):
     """The exported model reaches the validation accuracy that `fit` recorded for its last epoch."""
-    from components.trainer import input_pipeline
-
     path, recorded = lenet5
     (pixels, labels) = next(iter(input_pipeline.batches([few[1]], (8, 8, 1), 64)))
     answer = tf.saved_model.load(str(path)).signatures["pixels"](images=pixels)
@@ -99,4 +106,108 @@ def test_options_reach_the_network_and_the_record(run_training, tmp_path):
     expected = models.create("mobilenet", input_shape=(8, 8, 1), num_classes=10, form="small", alpha=0.125)
     assert recorded["architecture"]["params"] == expected.count_params()
     stored = sum(math.prod(value.shape) for value in weights(path).values())
-    assert stored == expected.count_params()
+    assert stored == recorded["served_params"]
+    # What four numbers a map did for each batch norm, one bias does.
+    maps = sum(layer.gamma.shape[0] for layer in expected.layers if hasattr(layer, "gamma"))
+    assert stored == expected.count_params() - 3 * maps
+
+
+def test_augmentation_is_for_training_alone(few, run_training, tmp_path):
+    """It reaches neither the validation images nor the served graph, and the seed decides it."""
+    changes = {"epochs": 2, "flip": True, "shift": 0.125, "rotation": 10.0, "crop": 0.8, "colour": 0.1}
+    path, recorded = run_training(tmp_path / "one", **changes)
+    again, repeated = run_training(tmp_path / "again", **changes)
+    plain, unchanged = run_training(tmp_path / "plain", epochs=2)
+    assert recorded["history"] == repeated["history"] != unchanged["history"]
+    for name, value in weights(again).items():
+        np.testing.assert_array_equal(value, weights(path)[name], err_msg=name)
+    assert operations(path) == operations(plain)
+    answer = tf.saved_model.load(str(path)).signatures["pixels"]
+    pixels, labels = next(iter(input_pipeline.batches([few[1]], (8, 8, 1), 64)))
+    accuracy = float(np.mean(answer(images=pixels)["class_id"].numpy() == labels.numpy()))
+    assert accuracy == pytest.approx(recorded["history"]["val_accuracy"][-1], abs=1e-6)
+
+
+def operations(saved_model):
+    graph = (
+        saved_model_pb2.SavedModel.FromString((saved_model / "saved_model.pb").read_bytes()).meta_graphs[0].graph_def
+    )
+    return Counter(node.op for function in graph.library.function for node in function.node_def)
+
+
+def test_auxiliary_heads_are_trained_and_not_served(few, tmp_path, monkeypatch):
+    """GoogLeNet as the paper has it, on a few enlarged digits."""
+    train, trained = run.train, []
+    monkeypatch.setattr(run, "train", lambda *arguments: trained.append(train(*arguments)) or trained[0])
+    files = [first_records(few[0], 16, tmp_path / "few.gz")]
+    recipe = Recipe(learning_rate=0.001, epochs=1, batch_size=8, auxiliary_weight=0.3)
+    arguments = fn_args(tmp_path, files, "googlenet", "paper", (65, 65, 1), recipe)
+    run.run_fn(arguments)
+
+    ((model, history),) = trained
+    assert model.output_shape == (None, 3, 10)
+    assert set(history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    keras.utils.set_random_seed(recipe.seed)
+    fresh = models.create("googlenet", input_shape=(65, 65, 1), num_classes=10)
+    pairs = zip(model.get_layer("googlenet").trainable_weights, fresh.trainable_weights, strict=True)
+    assert [now.path for now, then in pairs if np.array_equal(now.numpy(), then.numpy())] == [], (
+        "weights that did not move"
+    )
+
+    facts = models.describe("googlenet", input_shape=(65, 65, 1), num_classes=10, heads=False)
+    served = weights(Path(arguments.serving_model_dir))
+    assert sum(math.prod(value.shape) for value in served.values()) == facts["params"]
+    pixels, labels = next(iter(input_pipeline.batches(files, (65, 65, 1), 16)))
+    answer = tf.saved_model.load(arguments.serving_model_dir).signatures["pixels"](images=pixels)
+    assert float(np.mean(answer["class_id"].numpy() == labels.numpy())) == history["val_accuracy"][-1]
+    own = model(pixels, training=False)[:, 0]
+    np.testing.assert_allclose(answer["probabilities"], tf.nn.softmax(own), rtol=0, atol=1e-4)
+
+
+def first_records(pattern, count, path):
+    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
+        for record in tf.data.TFRecordDataset(tf.io.gfile.glob(pattern), "GZIP").take(count).as_numpy_iterator():
+            writer.write(record)
+    return str(path)
+
+
+def fn_args(root, files, architecture, form, image_shape, recipe):
+    return FnArgs(
+        train_files=files,
+        eval_files=files,
+        serving_model_dir=str(root / "model"),
+        model_run_dir=str(root / "model_run"),
+        custom_config={
+            "architecture": architecture,
+            "form": form,
+            "options": {},
+            "recipe": dataclasses.asdict(recipe),
+            "image_shape": list(image_shape),
+            "class_names": list("0123456789"),
+            "precision": "float32",
+        },
+    )
+
+
+@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize("form", ["paper", "small"])
+def test_every_recipe_comes_through_tfx_as_it_is(name, form, tmp_path):
+    recipe = models.recipe(name, form)
+    config = fn_args(tmp_path, [], name, form, (32, 32, 3), recipe).custom_config
+    read = run.TrainingPlan.from_config(json_utils.loads(json_utils.dumps(config)))
+    assert read.recipe == recipe
+    assert {field: type(value) for field, value in vars(read.recipe).items()} == {
+        field: type(value) for field, value in vars(recipe).items()
+    }
+    assert (read.image_shape, read.class_names) == ((32, 32, 3), tuple("0123456789"))
+
+
+def test_flags_come_through_tfx_as_flags(tmp_path):
+    recipe = Recipe(flip=True, nesterov=True, crop=0.5, schedule="step", milestones=(0.5, 0.75))
+    config = fn_args(tmp_path, [], "lenet5", "small", (8, 8, 1), recipe).custom_config
+    assert run.TrainingPlan.from_config(json_utils.loads(json_utils.dumps(config))).recipe == recipe
+
+
+def test_a_precision_stays_with_the_training(run_training, tmp_path):
+    run_training(tmp_path, precision="mixed_bfloat16", epochs=1, warmup_epochs=0)
+    assert keras.config.dtype_policy().name == "float32"

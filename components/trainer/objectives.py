@@ -1,0 +1,38 @@
+"""What training minimises, and what it reports, of the logits of a network and of its auxiliary heads.
+
+Logits are those of `export.pixel_model`: [N, C], or [N, 1 + heads, C] with those of the network first.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from models.recipes import Recipe
+
+
+def loss(recipe: Recipe, classes: int) -> Callable[[Any, Any], Any]:
+    """Builds the cross-entropy of the network, plus `auxiliary_weight` times that of each of its heads.
+
+    Returns:
+      A function of labels [N] and logits, to a number.
+    """
+    # Keras' sparse loss knows no label smoothing: smoothing the one-hot labels is the same thing.
+    cross_entropy = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
+
+    def total(labels: Any, logits: Any) -> Any:
+        wanted = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), classes)
+        own, *heads = [logits] if len(logits.shape) == 2 else keras.ops.unstack(logits, axis=1)
+        return cross_entropy(wanted, own) + recipe.auxiliary_weight * sum(cross_entropy(wanted, head) for head in heads)
+
+    return total
+
+
+def accuracy() -> keras.metrics.Metric:
+    """Builds the share of images whose class gets the network's own highest logit."""
+
+    def hits(labels: Any, logits: Any) -> Any:
+        own = logits if len(logits.shape) == 2 else logits[:, 0]
+        return keras.metrics.sparse_categorical_accuracy(labels, own)
+
+    return keras.metrics.MeanMetricWrapper(hits, name="accuracy")

@@ -1,0 +1,61 @@
+import re
+
+import fleet_chart
+import pytest
+import readme
+from PIL import Image
+
+import models
+
+ROWS = [
+    {
+        "architecture": name,
+        "family": models.variant(name).family,
+        "state": "published",
+        "note": "",
+        "accuracy": 0.97 + number / 1000,
+        "params": 60_000 * (number + 1),
+        "macs": 400_000 * (number + 1),
+        "train_seconds": 12.5,
+        "size_bytes": 240_000,
+        "p50_ms": 1.5,
+        "version": 1,
+        "label": "stable",
+        "answer": {"version": 1, "class": "4", "right": "4"},
+    }
+    for number, name in enumerate(models.names())
+]
+FAILED = ROWS[0] | dict.fromkeys(("accuracy", "params", "macs", "train_seconds", "size_bytes", "p50_ms", "answer"))
+ABOUT = {"date": "2026-01-02", "commit": "abc1234", "machine": "2 cores", "dataset": "digits", "wall_seconds": 4020.0}
+RESULT = {**ABOUT, "attempts": [{}], "rows": ROWS}
+
+
+def test_the_table_has_every_network_best_first():
+    text = readme.fleet(RESULT)
+    assert "`benchmarks/fleet.py` on 2026-01-02, 2 cores, commit abc1234" in text
+    assert f"{len(ROWS)} networks in 1h07m; {len(ROWS)} published, served and asked." in text
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in table} == {9}
+    assert [line.split(" | ")[1] for line in table[2:]] == [row["architecture"] for row in reversed(ROWS)]
+    assert table[-1] == "| 31 | lenet5 | 0.9700 | 60k | 400k | 12.5s | 240kB | 1.5ms |".replace("31", str(len(ROWS)))
+
+
+def test_a_network_that_failed_and_attempts_are_not_hidden():
+    text = readme.fleet(RESULT | {"rows": [*ROWS[1:], FAILED | {"state": "failed"}], "attempts": [{}, {}]})
+    assert f"in 1h07m over 2 attempts; {len(ROWS) - 1} published" in text
+    assert text.splitlines()[-1] == f"| {len(ROWS)} | lenet5 | - | - | - | - | - | - |"
+
+
+def test_the_readme_has_a_place_for_each_result():
+    text = (readme.ROOT / "README.md").read_text(encoding="utf-8")
+    for name in ("demo", "timings", "fleet"):
+        assert f"<!-- {name}:" in readme.put(text, name, "something new")
+        assert "something new" in readme.put(text, name, "something new")
+        assert len(re.findall(rf"<!-- /?{name}\b", text)) == 2
+
+
+@pytest.mark.parametrize("rows", [ROWS, ROWS[:1], [*ROWS[1:], FAILED]])
+def test_the_chart_is_drawn_of_what_was_measured(tmp_path, rows):
+    fleet_chart.draw(RESULT | {"rows": rows}, tmp_path / "fleet.png")
+    with Image.open(tmp_path / "fleet.png") as picture:
+        assert picture.width > picture.height > 500

@@ -1,0 +1,43 @@
+"""What training minimises and reports, against numbers by hand."""
+
+import numpy as np
+import pytest
+
+from components.trainer import objectives
+from models.recipes import Recipe
+
+LABELS = np.array([0, 2])
+LOGITS = np.array([[2.0, 0.0, -1.0], [0.5, 0.5, 0.0]], np.float32)
+HEAD = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 3.0]], np.float32)
+
+
+def cross_entropy(logits, smoothing=0.0):
+    log = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    wanted = np.eye(3)[LABELS] * (1 - smoothing) + smoothing / 3
+    return -(wanted * log).sum(axis=1).mean()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("weight", [0.0, 0.3])
+def test_without_heads_the_loss_is_the_cross_entropy(smoothing, weight):
+    loss = objectives.loss(Recipe(label_smoothing=smoothing, auxiliary_weight=weight), 3)
+    assert float(loss(LABELS, LOGITS)) == pytest.approx(cross_entropy(LOGITS, smoothing), rel=1e-5)
+    assert float(loss(LABELS[:, np.newaxis], LOGITS)) == pytest.approx(cross_entropy(LOGITS, smoothing), rel=1e-5)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_each_head_adds_its_share(smoothing):
+    loss = objectives.loss(Recipe(label_smoothing=smoothing, auxiliary_weight=0.3), 3)
+    own, head = cross_entropy(LOGITS, smoothing), cross_entropy(HEAD, smoothing)
+    assert float(loss(LABELS, np.stack([LOGITS, HEAD], axis=1))) == pytest.approx(own + 0.3 * head, rel=1e-5)
+    assert float(loss(LABELS, np.stack([LOGITS, HEAD, HEAD], axis=1))) == pytest.approx(own + 0.6 * head, rel=1e-5)
+
+
+def test_the_accuracy_is_that_of_the_network_alone():
+    for logits in (LOGITS, np.stack([LOGITS, HEAD], axis=1)):
+        metric = objectives.accuracy()
+        metric.update_state(LABELS, logits)
+        assert metric.name == "accuracy"
+        assert float(metric.result()) == 0.5
+    metric.update_state(LABELS, np.stack([np.eye(3)[LABELS], HEAD], axis=1))
+    assert float(metric.result()) == 0.75
