@@ -33,8 +33,8 @@ IMAGENET = Recipe(
 CIFAR = IMAGENET.replace(milestones=(0.5, 0.75), epochs=300, batch_size=64, crop=1.0, colour=0.0, shift=0.125)
 
 # Half a minute (40 layers) to three minutes (201) on one core.
-SMALL = _SMALL.replace(epochs=10, learning_rate=0.03)
-CIFAR_SMALL = SMALL.replace(learning_rate=0.05)
+SMALL = _SMALL.replace(epochs=7, learning_rate=0.03, shift=0.0)
+CIFAR_SMALL = SMALL.replace(learning_rate=0.05, shift=0.125, epochs=10)
 
 _TUNABLE = {"dropout": dropout(0.0), "bn_momentum": BN_MOMENTUM}
 _SMALL_FORM = Form((32, 32, 3), min_side=8, resize_to=8, options={"stem": "small", "bn_momentum": 0.9})
