@@ -122,6 +122,8 @@ def measure(workspace: Workspace) -> dict[str, Any]:
 
 def ask(workspace: Workspace, rows: list[dict[str, Any]]) -> tuple[dict[str, dict[str, Any]], float]:
     """Serves the repository and asks every model which digit an image of the test split shows."""
+    if not rows:
+        return {}, 0.0
     started = time.monotonic()
     images, labels = demo.write_samples(workspace.root / "samples")
     answers = {}

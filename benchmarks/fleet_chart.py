@@ -33,6 +33,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
     colours = Normalize(min(row["accuracy"] for row in rows), max(row["accuracy"] for row in rows))
     for family, (_, marker) in chart.looks().items():
         members = [row for row in rows if row["family"] == family]
+        if not members:
+            continue
         points = axes.scatter(
             [row["params"] for row in members],
             [row["macs"] for row in members],

@@ -11,9 +11,9 @@ RESULTS = ROOT / "benchmarks" / "results"
 
 
 def circumstances() -> dict[str, str]:
-    """Returns the date, the commit and the machine of a measurement."""
+    """Returns the date, the commit and the machine of a measurement; a copy without git has no commit."""
     commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+        "git rev-parse --short HEAD || echo unknown", shell=True, cwd=ROOT, capture_output=True, text=True, check=True
     )
     cores = len(os.sched_getaffinity(0))
     return {

@@ -48,7 +48,7 @@ class Recipe:
         colour: Largest random change of brightness and of contrast, as a share.
         epochs: Passes over the training split.
         batch_size: Images a step, over all devices.
-        seed: Of the initial weights and the order of the images.
+        seed: Of the initial weights, the order of the images and their random changes.
     """
 
     optimizer: str = "sgd"

@@ -46,7 +46,9 @@ def create(
     inputs = keras.Input(shape, name="images")
     images = inputs
     if min(shape[:2]) < chosen.min_side:
-        images = keras.layers.Resizing(chosen.resize_to, chosen.resize_to, name="resize")(images)
+        # Keras's resizing takes part in training unless told otherwise, and what follows it then follows it in that:
+        # batch norms would normalise over the batch, in an exported network too.
+        images = keras.layers.Resizing(chosen.resize_to, chosen.resize_to, name="resize")(images, training=False)
     logits = import_module(f"models.{row.family}").build(images, num_classes, **options)
     return keras.Model(inputs, logits, name=name)
 

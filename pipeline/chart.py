@@ -26,8 +26,10 @@ LOOKS = (
 # How far from the edge of its point a name may stand, in points (1/72 inch); from NEAR on, a line leads back.
 DISTANCES = (2, 6, 12, 20, 30, 42, 56, 72, 90, 110)
 NEAR = 12
-# So much further away a name stands rather than let its line cross something.
+# So much further away a name stands rather than let its line cross something, or beside what isn't its own.
 CROSSING = 60
+BESIDE = 15
+MARGIN = 5 * np.array([-1, -1, 1, 1])  # Pixels.
 DIRECTIONS = 24
 # What names and lines keep free around them, in pixels.
 CLEARANCE = 1.5
@@ -62,7 +64,7 @@ def label(axes: Axes, points: Sequence[Point], names: Sequence[str], *, radius: 
     # Where it is crowded, names have the least choice: they go first.
     for one in sorted(range(len(points)), key=lambda one: _room(centres, one)):
         notes[one] = note = _write(axes, points[one], names[one], radius)
-        place = _choose(_places(centres[one], note, radius, pixels), centres[one], taken, axes.bbox)
+        place = _choose(_places(centres[one], note, radius * pixels, pixels), centres[one], taken, axes.bbox)
         note.xyann = tuple((place.middle - centres[one]) / pixels)
         line = _line(centres[one], place)
         assert note.arrow_patch is not None
@@ -105,7 +107,8 @@ def _choose(places: list[_Place], centre: np.ndarray, taken: np.ndarray, frame: 
             break  # None that comes is better, whatever its line crosses.
         if covers or not (inside(*place.box[:2]) and inside(*place.box[2:])):
             continue
-        cost = place.distance + CROSSING * _overlap(elsewhere, _line(centre, place)).sum()
+        beside = _overlap(elsewhere, (place.box + MARGIN)[np.newaxis]).sum()
+        cost = place.distance + CROSSING * _overlap(elsewhere, _line(centre, place)).sum() + BESIDE * beside
         if cost < least:
             best, least = place, cost
     return best

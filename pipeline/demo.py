@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -17,12 +17,15 @@ from components.dataset_gen import scans
 from pipeline import config, display, errors, leaderboard
 from pipeline.cli import set_environment
 from pipeline.errors import ConvoyError, ExitCode
+from pipeline.leaderboard import Row
 from pipeline.run import run
 from pipeline.workspace import Workspace
+from serving.client import Client
 
 SAMPLES = 8
 # Not imported here: its stubs import all of TensorFlow.
 PLAIN_CLIENT = Path(__file__).with_name("plain_client.py")
+LOAD_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 15.0
 
 
@@ -44,7 +47,7 @@ def _demo(console: Console, workspace: Workspace) -> int:
         outcome = run(checked, workspace, observe=view.observe)
     live = [row for row in outcome.rows if row.label]
     if live:
-        _ask(console, workspace, [row.model for row in live])
+        _ask(console, workspace, live)
     console.print(leaderboard.table(outcome.rows, "Ranked by test accuracy; version = MLflow's = the served folder's"))
     cached = "" if outcome.count("ran") else ", nothing had changed"
     console.print(f"{outcome.count('ran')} steps ran, {outcome.count('cached')} were cached{cached}.", highlight=False)
@@ -52,12 +55,14 @@ def _demo(console: Console, workspace: Workspace) -> int:
     return int(outcome.code)
 
 
-def _ask(console: Console, workspace: Workspace, models: list[str]) -> None:
+def _ask(console: Console, workspace: Workspace, live: Sequence[Row]) -> None:
     """Serves the repository and lets a plain client, a process of its own, ask every model."""
     images, labels = write_samples(workspace.root / "samples")
-    console.print(f"Serving {len(models)} models; a plain TF Serving client asks each for {SAMPLES} test images.")
+    console.print(f"Serving {len(live)} models; a plain TF Serving client asks each for {SAMPLES} test images.")
     with serving(workspace) as server:
-        command = [sys.executable, str(PLAIN_CLIENT), server, ",".join(models), *map(str, images)]
+        wait_for(server, live)
+        models = ",".join(row.model for row in live)
+        command = [sys.executable, str(PLAIN_CLIENT), server, models, *map(str, images)]
         answered = subprocess.run(command, capture_output=True, text=True, check=False)
     if answered.returncode:
         last = answered.stderr.strip().splitlines()[-1:] or ["it said nothing"]
@@ -67,6 +72,14 @@ def _ask(console: Console, workspace: Workspace, models: list[str]) -> None:
     for line in answered.stdout.splitlines():
         who, _, classes = line.partition(": ")
         console.print(f"  {who + ':':{width}} {classes}", highlight=False)
+
+
+def wait_for(server: str, live: Sequence[Row]) -> None:
+    """Waits until each labelled version answers: a server of many opens its port with the first of each model's."""
+    with Client(server) as client:
+        for row in live:
+            if row.version is not None:
+                client.wait_until_available(row.model, row.version, timeout=LOAD_TIMEOUT_S)
 
 
 def write_samples(folder: Path) -> tuple[list[Path], list[str]]:

@@ -93,11 +93,3 @@ def test_the_time_before_the_kill_counts_too(fleet: dict[str, Any], killed: dict
 
 def test_the_chart_is_drawn(fleet: dict[str, Any], workspace: Path) -> None:
     assert (workspace / "fleet.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_again_asks_again_and_adds_no_time(fleet: dict[str, Any], workspace: Path) -> None:
-    subprocess.run(command(workspace), capture_output=True, timeout=300, check=True)
-    assert read(workspace / "attempts.json")[-1]["ran"] == 0
-    again = read(workspace / "fleet.json")
-    assert again["wall_seconds"] == fleet["wall_seconds"]
-    assert again["rows"] == fleet["rows"]

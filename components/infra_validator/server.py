@@ -9,7 +9,7 @@ from pathlib import Path
 
 from components import twin
 
-START_TIMEOUT_S = 120.0
+START_TIMEOUT_S = 300.0
 STOP_TIMEOUT_S = 10.0
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from components.registrar.mlflow_model import SAVED_MODEL, write_mlmodel
 
-LOCK_TIMEOUT_S = 120.0
+LOCK_TIMEOUT_S = 300.0
 PIPELINE_RUN = "convoy.pipeline_run"
 MODEL_URI = "convoy.model_uri"
 SHA256 = "sha256"
@@ -165,6 +165,7 @@ def _description(facts: dict[str, Any]) -> str:
 def _params(facts: dict[str, Any]) -> dict[str, str]:
     known = facts["training"]["architecture"]
     params = {"architecture": known["name"], "form": facts["training"]["form"], "dataset": facts["dataset"]}
+    params |= {f"option.{key}": str(value) for key, value in facts["training"].get("options", {}).items()}
     return params | {f"recipe.{key}": str(value) for key, value in facts["training"]["recipe"].items()}
 
 

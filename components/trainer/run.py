@@ -177,6 +177,7 @@ def _record(
         "architecture": facts,
         "served_params": servable.count_params(),
         "form": plan.form,
+        "options": plan.options,
         "recipe": dataclasses.asdict(plan.recipe),
         "history": history,
         "train_seconds": seconds,

@@ -1,8 +1,8 @@
 """The rows and recipes of DenseNet."""
 
 from models.catalog.shared import BN_MOMENTUM, dropout
+from models.catalog.shared import IMAGENET as _IMAGENET
 from models.catalog.shared import SMALL as _SMALL
-from models.recipes import Recipe
 from models.row import Form, Paper, Variant
 
 PAPER = Paper(
@@ -13,21 +13,8 @@ PAPER = Paper(
 )
 
 # Huang et al. 2017, ImageNet 2012, one crop, top-1 / top-5 error: 121 layers 25.02 / 7.71 %, 169 23.80 / 6.85, 201
-# 22.58 / 6.34, 161 22.33 / 6.15. Weight decay is the paper's 0.0001 under momentum 0.9. Eight GPUs: a day.
-IMAGENET = Recipe(
-    optimizer="sgd",
-    learning_rate=0.1,
-    momentum=0.9,
-    nesterov=True,
-    schedule="step",
-    milestones=(1 / 3, 2 / 3),
-    weight_decay=0.001,
-    epochs=90,
-    batch_size=256,
-    flip=True,
-    crop=0.25,
-    colour=0.1,
-)
+# 22.58 / 6.34, 161 22.33 / 6.15. Eight GPUs: a day.
+IMAGENET = _IMAGENET.replace(nesterov=True)
 # The same paper, CIFAR-10 error: 40 layers, k=12, 5.24 %; BC with 100 layers, k=12, 4.51. Crops after padding by 4
 # pixels, flips (with neither, the paper drops 0.2 of every layer's maps). One GPU: half a day.
 CIFAR = IMAGENET.replace(milestones=(0.5, 0.75), epochs=300, batch_size=64, crop=1.0, colour=0.0, shift=0.125)

@@ -1,6 +1,7 @@
 """The rows and recipes of ResNet."""
 
 from models.catalog.shared import BN_MOMENTUM
+from models.catalog.shared import IMAGENET as _IMAGENET
 from models.catalog.shared import SMALL as _SMALL
 from models.recipes import Recipe
 from models.row import Choice, Form, Paper, Range, Variant
@@ -13,21 +14,8 @@ PAPER = Paper(
 )
 
 # He et al. 2015, ImageNet 2012, top-1 error with 10 crops: 18 layers 27.88 %, 34 25.03 (option A), 50 22.85, 101 21.75,
-# 152 21.43. Divided by ten on a plateau, up to 600,000 steps of 256; thirds of 90 epochs are today's habit. Weight
-# decay is the paper's 0.0001 under momentum 0.9. ResNet-50, eight GPUs: half a day.
-IMAGENET = Recipe(
-    optimizer="sgd",
-    learning_rate=0.1,
-    momentum=0.9,
-    schedule="step",
-    milestones=(1 / 3, 2 / 3),
-    weight_decay=0.001,
-    epochs=90,
-    batch_size=256,
-    flip=True,
-    crop=0.25,
-    colour=0.1,
-)
+# 152 21.43. The paper divides on a plateau, over up to 600,000 steps of 256. ResNet-50, eight GPUs: half a day.
+IMAGENET = _IMAGENET
 # He et al. 2015, section 4.2, CIFAR-10 error: 20 layers 8.75 %, 32 7.51, 44 7.17, 56 6.97, 110 6.43. Crops after
 # padding by 4 pixels, flips; 64,000 steps over 45,000 images. One GPU: an hour for 20 layers, five for 110.
 CIFAR = IMAGENET.replace(milestones=(0.5, 0.75), epochs=182, batch_size=128, crop=1.0, colour=0.0, shift=0.125)

@@ -105,9 +105,16 @@ def _forbid_cache(nodes: list[Any], force: Sequence[str]) -> None:
     for name in force:
         if name not in by_id:
             near = difflib.get_close_matches(name, by_id, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"The nodes are {', '.join(by_id)}."
+            hint = f"Did you mean {near[0]!r}?" if near else f"The nodes are {_kinds(list(by_id))}."
             raise UsageError(f"--force must name a node of the graph. Received: {name!r}. {hint}")
         by_id[name].execution_options.caching_options.enable_cache = False
+
+
+def _kinds(nodes: list[str]) -> str:
+    """Lists nodes in short: what every architecture has, once."""
+    shared = [node for node in nodes if "." not in node]
+    steps = dict.fromkeys(node.partition(".")[0] for node in nodes if "." in node)
+    return f"{', '.join(shared)}, and of each architecture {', '.join(steps)}: {nodes[-1]}"
 
 
 def _branch_rank(node: str, architectures: list[str]) -> int:

@@ -25,8 +25,8 @@ SMALLEST = (
     "allcnn_c",
     "mobilenet",
 )
-# Digits' scans, MNIST's, CIFAR's, one that is not square, and a photograph's.
-SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (40, 24, 3), (224, 224, 3)]
+# Digits' scans, MNIST's, CIFAR's, one that is not square, and a photograph's; with numbers of classes.
+SHAPES = {(8, 8, 1): 10, (28, 28, 1): 1, (32, 32, 3): 100, (40, 24, 3): 2, (224, 224, 3): 1000}
 # Names that Keras makes up where none is given.
 AUTOMATIC = re.compile(r"(\w*conv2d|dense|re_lu|\w*normalization|\w*pooling2d|add|\w*concatenate|dropout)_\d+$")
 
@@ -37,12 +37,13 @@ def test_the_smallest_are_of_every_family():
 
 @pytest.mark.parametrize(("name", "form"), FORMS)
 def test_every_form_takes_the_smallest_image_it_says(name, form):
-    """One that is not square, for two classes."""
+    """One that is not square, for two classes; every layer has at least a pixel left to look at."""
     declared = models.variant(name).forms[form]
     side = 1 if declared.resize_to else declared.min_side
     model = outline(name, input_shape=(side + 5, side, 2), num_classes=2, form=form)
     assert (model.name, model.inputs[0].name, model.inputs[0].shape) == (name, "images", (None, side + 5, side, 2))
     assert all((logits.shape, logits.dtype) == ((None, 2), "float32") for logits in model.outputs)
+    assert all(0 not in layer.output.shape for layer in model.layers)
     assert (model.layers[-1].name == "logits") == (len(model.outputs) == 1)
     assert [layer.name for layer in model.layers if AUTOMATIC.match(layer.name)] == []
 
@@ -50,11 +51,11 @@ def test_every_form_takes_the_smallest_image_it_says(name, form):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("name", SMALLEST)
 def test_any_image_and_any_number_of_classes(name, shape):
-    for form, declared in models.variant(name).forms.items():
-        for classes in (1, 10, 1000):
-            if declared.accepts(min(shape[:2])):
-                model = outline(name, input_shape=shape, num_classes=classes, form=form)
-                assert {logits.shape for logits in model.outputs} == {(None, classes)}
+    fitting = [form for form, declared in models.variant(name).forms.items() if declared.accepts(min(shape[:2]))]
+    assert "small" in fitting
+    for form in fitting:
+        model = outline(name, input_shape=shape, num_classes=SHAPES[shape], form=form)
+        assert {logits.shape for logits in model.outputs} == {(None, SHAPES[shape])}
 
 
 @pytest.mark.parametrize("name", SMALLEST)
@@ -65,6 +66,17 @@ def test_it_answers_in_logits(name, answer):
     assert np.isfinite(logits).all()
     assert np.min(logits) < 0  # Probabilities would not be.
     assert logits.std(axis=0).min() > 0  # Different images, different answers.
+
+
+@pytest.mark.parametrize("side", [4, 16])
+@pytest.mark.parametrize("name", ["vgg11", "resnet20", "densenet40"])
+def test_a_network_infers_unless_training_is_asked_for(name, side):
+    """Resized images or not, a batch norm uses its statistics, and in training the batch's."""
+    images = np.random.default_rng(0).normal(size=(3, side, side, 1)).astype("float32")
+    model = models.create(name, input_shape=(side, side, 1), num_classes=7, form="small")
+    asked = np.asarray(model(images, training=False))
+    assert np.array_equal(model(images), asked)
+    assert not np.allclose(model(images, training=True), asked, atol=1e-2)
 
 
 def test_the_heads_of_googlenet_answer_beside_it():
@@ -110,11 +122,8 @@ def test_every_default_of_an_option_is_one_it_accepts(name):
             assert option.accepts(form.options.get(key, option.default))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*SMALLEST, "inception_v1_slides", "resnet50"])
 def test_every_choice_makes_a_network(name):
-    row = models.variant(name)
-    choices = {key: option.values for key, option in row.tunable.items() if isinstance(option, models.Choice)}
-    for key, values in choices.items():
-        for value in values:
-            if name in SMALLEST or value != row.tunable[key].default:
-                outline(name, input_shape=(32, 32, 3), num_classes=10, form="small", **{key: value})
+    for key, option in models.variant(name).tunable.items():
+        for value in option.values if isinstance(option, models.Choice) else (option.low, option.high):
+            outline(name, input_shape=(32, 32, 3), num_classes=10, form="small", **{key: value})

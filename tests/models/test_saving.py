@@ -45,11 +45,12 @@ def test_it_survives_as_a_saved_model(name, options, digits, answer, tmp_path):
     np.testing.assert_allclose(servable.serve(digits[0]), answer(model, digits[0]), atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "options"), NETWORKS)
-def test_the_same_seed_starts_the_same_network(name, options):
+# One for each initializer of ours, and for each of Keras's in use.
+@pytest.mark.parametrize("name", ["lenet5", "lenet5_1998", "vgg11", "mobilenet"])
+def test_the_same_seed_starts_the_same_network(name):
     def weights(seed):
         keras.utils.set_random_seed(seed)
-        return small(name, **options).get_weights()
+        return small(name).get_weights()
 
     first, again, other = weights(1), weights(1), weights(2)
     assert all(np.array_equal(*pair) for pair in zip(first, again, strict=True))

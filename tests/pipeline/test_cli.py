@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import subprocess
@@ -5,6 +6,7 @@ import sys
 
 import pytest
 
+import models
 from pipeline import cli, errors
 from pipeline.errors import ConvoyError, ExitCode, UsageError
 
@@ -156,6 +158,18 @@ def test_models_refuses_a_shape_that_is_none(convoy, shape):
     ended = convoy("models", f"--input-shape={shape}")
     assert ended.code == ExitCode.USAGE
     assert f"--input-shape must be H,W,C, such as 32,32,3. Received: {shape!r}." in ended.sentence
+
+
+def test_models_in_json_are_what_describe_says_in_the_order_of_the_catalog(convoy):
+    ended = convoy("models", "--input-shape=28,28,1", "--classes=10", "--form=paper", "--json")
+    assert (ended.code, ended.err) == (ExitCode.OK, "")
+    found = json.loads(ended.out)
+    assert [facts["name"] for facts in found] == list(models.names())
+    keys = {"name", "family", "variant", "input_shape", "classes", "params", "trainable_params", "macs", "paper"}
+    assert {frozenset(facts) for facts in found} == {frozenset(keys), frozenset({"name", "family", "variant", "error"})}
+    by_name = {facts["name"]: facts for facts in found}
+    assert by_name["lenet5"] == models.describe("lenet5", input_shape=(28, 28, 1), num_classes=10)
+    assert "form='small'" in by_name["vgg16"]["error"]
 
 
 def test_environment_that_the_user_has_set_stays(monkeypatch):

@@ -1,9 +1,11 @@
 import contextlib
 import io
 import json
+import socket
 import sqlite3
 import subprocess
 import sys
+import time
 
 import pytest
 from rich.console import Console
@@ -12,6 +14,7 @@ from components.registrar.registry import RegistryError
 from pipeline import compare, doctor, status
 from pipeline.errors import ExitCode, sentence
 from pipeline.status import VersionStatus
+from serving import running
 from serving.repository import Repository
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning")
@@ -201,3 +204,28 @@ def test_an_mlflow_file_that_is_no_database_is_one_sentence(workspace):
     with pytest.raises(RegistryError, match="file is not a database") as caught:
         status.check(workspace)
     assert len(sentence(caught.value).splitlines()) == 1
+
+
+def test_more_models_than_mlflow_lists_at_once(workspace):
+    import mlflow
+
+    mlflow.set_tracking_uri(workspace.tracking_uri)
+    client = mlflow.MlflowClient()
+    for number in range(100):
+        client.create_registered_model(f"another_{number:03}")  # All of them before ours in the alphabet.
+    assert [found.aliases for found in status.check(workspace)] == [[], ["champion"], []]
+    assert {row.label for row in compare.read(workspace)} == {"", "champion"}
+
+
+def test_a_server_that_does_not_answer_is_waited_for_once(published, monkeypatch):
+    source = published.root / "source1"
+    for number in range(5):
+        Repository(published.repository).publish(f"digits_{number}", 1, source, label="stable")
+    monkeypatch.setattr(status, "SERVER_TIMEOUT_S", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        running.announce(published.server_file, f"127.0.0.1:{silent.getsockname()[1]}")
+        started = time.monotonic()
+        found = status.check(published)
+    assert {version.server for version in found} == {"unreachable"}
+    assert len(found) == 6
+    assert time.monotonic() - started < 3

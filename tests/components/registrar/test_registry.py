@@ -85,7 +85,7 @@ def download(place, uri):
 
 
 def test_the_version_says_what_it_is_and_where_it_comes_from(register, in_child, mlflow_place, facts):
-    done = register()
+    done = register(training=facts["training"] | {"options": {"shortcut": "b", "heads": False}})
     version, run, parent, logged = in_child(look, mlflow_place, read_version)
     assert version["tags"] == {
         "sha256": facts["sha256"],
@@ -102,6 +102,7 @@ def test_the_version_says_what_it_is_and_where_it_comes_from(register, in_child,
     assert parent["name"] == "run-1"
     assert run["params"]["architecture"] == "lenet5"
     assert run["params"]["recipe.epochs"] == "2"
+    assert (run["params"]["option.shortcut"], run["params"]["option.heads"]) == ("b", "False")
     final = {
         "eval/accuracy": 0.96875,
         "eval/cross_entropy": 0.125,
