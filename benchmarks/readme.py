@@ -10,8 +10,6 @@ from measured import RESULTS, ROOT
 from pipeline import leaderboard
 from pipeline.leaderboard import Row
 
-FLEET = RESULTS / "fleet.json"
-
 
 def main() -> None:
     readme = ROOT / "README.md"
@@ -19,8 +17,9 @@ def main() -> None:
     output = (RESULTS / "demo.txt").read_text(encoding="utf-8").rstrip()
     text = put(text, "demo", f"```\n{output}\n```")
     text = put(text, "timings", timings(json.loads((RESULTS / "main_job.json").read_text(encoding="utf-8"))))
-    if FLEET.exists():
-        text = put(text, "fleet", fleet(json.loads(FLEET.read_text(encoding="utf-8"))))
+    for name, draw in {"fleet": fleet, "folding": folding, "cifar10": cifar10}.items():
+        if (path := RESULTS / f"{name}.json").exists():
+            text = put(text, name, draw(json.loads(path.read_text(encoding="utf-8"))))
     readme.write_text(text, encoding="utf-8")
 
 
@@ -47,6 +46,27 @@ def fleet(result: dict[str, Any]) -> str:
     )
     chart = "![Parameters against multiply-accumulates, coloured by test accuracy](benchmarks/results/fleet.png)"
     return "\n".join([intro, "", chart, "", *table([*leaderboard.COLUMNS[:-1]], cells)])
+
+
+def folding(result: dict[str, Any]) -> str:
+    """Says what folding batch norms into convolutions gains."""
+    rows = [
+        [row["name"], f"{row['before_ms']:.1f} ms", f"{row['after_ms']:.1f} ms", f"{row['ratio']:.2f}"]
+        for row in result["rows"]
+    ]
+    intro = f"{measured('folding', result)}: one image through the server's engine, both ways in turn."
+    return "\n".join([intro, "", *table(["paper form", "as trained", "folded", "times"], rows)])
+
+
+def cifar10(result: dict[str, Any]) -> str:
+    """Says what the small recipes reach on CIFAR-10."""
+    rows = [
+        [row["architecture"], str(row["epochs"]), f"{row['accuracy']:.3f}", f"{row['seconds']:.0f} s"]
+        for row in result["rows"]
+    ]
+    sizes = f"{result['train_images']:,} training and {result['test_images']:,} test images"
+    intro = f"{measured('cifar10', result)}, {sizes} of 60,000:"
+    return "\n".join([intro, "", *table(["small form", "epochs", "test acc", "took"], rows)])
 
 
 def measured(benchmark: str, result: dict[str, Any]) -> str:

@@ -187,6 +187,18 @@ def compare(workspace: str, as_json: bool, plot: str | None) -> None:
 
 
 @main.command()
+@click.argument("run_id", metavar="[RUN]", required=False)
+@WORKSPACE
+@JSON
+def explain(run_id: str | None, workspace: str, as_json: bool) -> None:
+    """Say of each step of RUN, by default the newest, why it ran, was cached, was skipped or failed."""
+    from pipeline import explain as explanations
+    from pipeline.workspace import Workspace
+
+    _show(explanations.explain(Workspace.open(workspace, create=False), run_id), as_json, explanations.table)
+
+
+@main.command()
 @WORKSPACE
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)

@@ -26,6 +26,23 @@ class Published:
     path: Path
 
 
+@dataclasses.dataclass(frozen=True)
+class Execution:
+    """One node in one run.
+
+    Attributes:
+      id: In MLMD; later ones are larger.
+      run_id: Of the run.
+      properties: Execution properties by name.
+      inputs: Ids of the input artifacts by key.
+    """
+
+    id: int
+    run_id: str
+    properties: dict[str, Any]
+    inputs: dict[str, frozenset[int]]
+
+
 class Lineage:
     """Reads one MLMD database."""
 
@@ -53,6 +70,39 @@ class Lineage:
         artifact = self._registered(model, version)
         return str(artifact.properties["sha256"].string_value) if artifact is not None else None
 
+    def executions(self, run_id: str) -> dict[str, Execution]:
+        """Returns the last execution of each node in a run."""
+        from ml_metadata import errors
+
+        if self._store is None:
+            return {}
+        with contextlib.suppress(errors.NotFoundError):
+            run = self._store.get_context_by_type_and_name("pipeline_run", run_id)
+            found = self._store.get_executions_by_context(run.id) if run is not None else []
+            return {self._node(one.id): self._execution(one) for one in sorted(found, key=lambda one: one.id)}
+        return {}
+
+    def before(self, execution: Execution) -> Execution | None:
+        """Returns the last earlier execution of the same node that did its work, rather than find it done."""
+        assert self._store is not None
+        (node,) = self._contexts(execution.id, "node")
+        done = [
+            one
+            for one in self._store.get_executions_by_context(node.id)
+            if one.id < execution.id and one.last_known_state == one.COMPLETE
+        ]
+        return self._execution(max(done, key=lambda one: one.id)) if done else None
+
+    def origin(self, execution: Execution) -> Execution | None:
+        """Returns the execution that made what this one, being cached, passed on."""
+        assert self._store is not None
+        events = self._store.get_events_by_execution_ids([execution.id])
+        makers = self._makers([event.artifact_id for event in events if event.type == event.OUTPUT]) - {execution.id}
+        if not makers:
+            return self.before(execution)
+        (made,) = self._store.get_executions_by_id([min(makers)])
+        return self._execution(made)
+
     def ancestry(self, model: str, version: int) -> list[dict[str, Any]]:
         """Walks from a registered version back to the examples it was trained on, and not into its baseline's past.
 
@@ -72,6 +122,25 @@ class Lineage:
             steps += described
             frontier = [found["id"] for step in described for found in step["inputs"] if found["key"] != BASELINE]
         return steps
+
+    def _execution(self, execution: Any) -> Execution:
+        assert self._store is not None
+        (run,) = self._contexts(execution.id, "pipeline_run")
+        inputs: dict[str, set[int]] = {}
+        for event in self._store.get_events_by_execution_ids([execution.id]):
+            if event.type == event.INPUT:
+                inputs.setdefault(event.path.steps[0].key, set()).add(event.artifact_id)
+        properties = {key: _value(value) for key, value in execution.custom_properties.items()}
+        return Execution(execution.id, run.name, properties, {key: frozenset(ids) for key, ids in inputs.items()})
+
+    def _node(self, execution_id: int) -> str:
+        """Names the node of an execution: its context says `<pipeline>.<node>`."""
+        (node,) = self._contexts(execution_id, "node")
+        return str(node.name.partition(".")[2])
+
+    def _contexts(self, execution_id: int, kind: str) -> list[Any]:
+        assert self._store is not None
+        return [found for found in self._store.get_contexts_by_execution(execution_id) if found.type == kind]
 
     def _registered(self, model: str, version: int) -> Any:
         for artifact in reversed(self._artifacts("RegisteredModel")):

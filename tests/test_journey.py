@@ -36,6 +36,12 @@ def statuses(workspace: Path) -> list[dict[str, Any]]:
     return list(json.loads(convoy(workspace, "status", "--json").stdout))
 
 
+def why(workspace: Path) -> dict[str, tuple[str, str]]:
+    """What `convoy explain` says of the newest run: state and reason by node."""
+    explained = json.loads(convoy(workspace, "explain", "--json").stdout)
+    return {found["node"]: (found["state"], found["why"]) for found in explained}
+
+
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("journey") / "workspace"
@@ -76,6 +82,10 @@ def test_demo_shows_answers_table_and_three_next_steps(demo: subprocess.Complete
     assert demo.stderr == ""
 
 
+def test_demo_explains_that_all_is_new(demo: subprocess.CompletedProcess[str], workspace: Path) -> None:
+    assert set(why(workspace).values()) == {("ran", "no earlier run finished it")}
+
+
 def test_demo_stops_what_it_started(demo: subprocess.CompletedProcess[str], workspace: Path) -> None:
     own = {os.getpid(), os.getppid()}
     commands = {
@@ -113,7 +123,9 @@ def test_served_version_leads_back_to_its_examples(demo: subprocess.CompletedPro
 def test_nothing_changed_nothing_runs(demo: subprocess.CompletedProcess[str], workspace: Path) -> None:
     done = convoy(workspace, "run", "digits")
     assert done.returncode == 0, done.stdout + done.stderr
+    first = min(workspace.glob("runs/*/summary.json")).parent.name
     assert {node["state"] for node in summary(workspace)["nodes"]} == {"cached"}
+    assert set(why(workspace).values()) == {("cached", f"nothing changed since run {first}")}
     assert len(done.stdout.split("cached seconds=")) == 1 + len(summary(workspace)["nodes"])
     assert [version["version"] for version in statuses(workspace)] == [1, 1, 1, 1]
 
@@ -136,6 +148,7 @@ def test_damaged_repository_is_published_again(
     assert convoy(workspace, "run", "digits").returncode == 0
     damaged = ARCHITECTURES if damage == "wiped repository" else {"lenet5"}
     assert ran(workspace) == {f"Publisher.{name}" for name in damaged}
+    assert why(workspace)["Publisher.lenet5"] == ("ran", "what it published was damaged or gone")
     assert {s["model"]: s["sha256"]["repository"] for s in statuses(workspace)} == before
     assert all(status["problems"] == [] and status["labels"] == ["stable"] for status in statuses(workspace))
 
@@ -179,6 +192,10 @@ def test_branch_that_fails_sinks_only_itself(demo: subprocess.CompletedProcess[s
     rows = {row["architecture"]: row for row in summary(workspace)["rows"]}
     assert rows["allcnn_c"]["state"] == "failed"
     assert "A finite loss is required" in rows["allcnn_c"]["note"]
+    reasons = why(workspace)
+    assert reasons["Trainer.allcnn_c"][0] == "failed"
+    assert "A finite loss is required" in reasons["Trainer.allcnn_c"][1]
+    assert reasons["Publisher.allcnn_c"] == ("skipped", "needs Registrar.allcnn_c")
     assert {rows[name]["state"] for name in ARCHITECTURES - {"allcnn_c"}} == {"published"}
     assert "Traceback" not in done.stdout + done.stderr
 
@@ -187,5 +204,7 @@ def test_nothing_blessed_is_exit_code_4(demo: subprocess.CompletedProcess[str], 
     """A gate that nobody passes: the version is registered all the same, the champion stays."""
     gate = ["--architectures", "lenet5", "--set", "gate.min_accuracy=1.0", "--set", "architectures.lenet5.epochs=1"]
     assert convoy(workspace, "run", "digits", *gate).returncode == 4
+    assert why(workspace)["Trainer.lenet5"] == ("ran", "`recipe.epochs` 14 -> 1")
+    assert "another `model`" in why(workspace)["Evaluator.lenet5"][1]
     withheld = [status for status in statuses(workspace) if status["model"] == "digits_lenet5"][-1]
     assert (withheld["published"], withheld["aliases"], withheld["problems"]) == (False, [], [])

@@ -50,3 +50,18 @@ def test_without_a_fitting_python_make_says_what_to_do(path: Path) -> None:
     assert "Convoy needs Python 3.11" in done.stdout
     assert "found: Python 3.9.2" in done.stdout
     assert "make demo PYTHON=" in done.stdout
+
+
+def test_the_networks_are_tested_under_each_backend(path: Path) -> None:
+    """Shown, not run: the backend is set for the one command, and JAX comes from an extra of its own."""
+    fitting = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    write(path / fitting, f'exec {sys.executable} "$@"')
+    shown = run(path, "make", "--always-make", "--dry-run", "test-backends").stdout
+    assert "for backend in tensorflow jax" in shown
+    assert "KERAS_BACKEND=$backend .venv/bin/python -m pytest tests/models" in shown
+    assert shown.count("-r requirements/jax.txt") == 1
+
+
+def test_help_says_what_there_is(path: Path) -> None:
+    shown = run(path, "make", "help").stdout
+    assert all(f"make {target} " in shown for target in ("demo", "test", "check", "lock", "test-backends"))

@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "requirements"
 LOCKS = sorted(FOLDER.glob("py3*.txt"))
+EXTRAS = ("dev", "jax")
 PIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[^\s;]+( ; .+)?")
 
 
@@ -35,7 +36,7 @@ def test_no_file_names_a_host(path):
     assert "--find-links" not in text
 
 
-@pytest.mark.parametrize("lock", [*LOCKS, FOLDER / "dev.txt"], ids=lambda path: path.name)
+@pytest.mark.parametrize("lock", [*LOCKS, *(FOLDER / f"{extra}.txt" for extra in EXTRAS)], ids=lambda path: path.name)
 def test_a_lock_is_nothing_but_pins(lock):
     assert lines(lock)
     assert all(PIN.fullmatch(line) for line in lines(lock))
@@ -54,10 +55,20 @@ def test_there_is_a_lock_for_every_python_that_setup_allows():
     assert set(required.split(",")) == {">=3.11", "<3.14"}
 
 
-def test_the_lock_of_the_developers_fits_too():
-    locked = pins(FOLDER / "dev.txt")
-    for required in map(Requirement, lines(FOLDER / "dev.in")):
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_the_lock_of_an_extra_fits_too(extra):
+    locked = pins(FOLDER / f"{extra}.txt")
+    for required in map(Requirement, lines(FOLDER / f"{extra}.in")):
         assert required.specifier.contains(locked[canonicalize_name(required.name)]), required
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_an_extra_changes_no_version_that_convoy_runs_on(extra):
+    runtime = pins(FOLDER / "py311.txt")
+    locked = pins(FOLDER / f"{extra}.txt")
+    assert {name: runtime[name] for name in locked if name in runtime} == {
+        name: version for name, version in locked.items() if name in runtime
+    }
 
 
 def test_the_overrides_of_the_oldest_python_are_in_its_lock():
@@ -74,6 +85,9 @@ def test_setup_reads_its_requirements_and_its_command(tmp_path):
     assert found.version == importlib.metadata.version("convoy")
     declared = {Requirement(line).name for line in lines(FOLDER / "runtime.in")}
     assert {Requirement(line).name for line in found.requires if "extra" not in line} == declared
+    for extra in EXTRAS:
+        asked = {Requirement(line).name for line in found.requires if f'extra == "{extra}"' in line}
+        assert asked == {Requirement(line).name for line in lines(FOLDER / f"{extra}.in")}
     (script,) = found.entry_points.select(group="console_scripts")
     assert (script.name, script.value) == ("convoy", "pipeline.cli:main")
     shipped = (tmp_path / "convoy.egg-info" / "SOURCES.txt").read_text().splitlines()

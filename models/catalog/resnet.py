@@ -26,6 +26,8 @@ CIFAR_110 = CIFAR.replace(warmup_epochs=1)
 CIFAR_SMALL = _SMALL.replace(epochs=10, learning_rate=0.05, shift=0.0)
 # Half a minute (18 layers) to six minutes (152) on one core.
 IMAGENET_SMALL = _SMALL.replace(epochs=12, learning_rate=0.03)
+# Twice the layers a unit, on maps of one or two pixels: they take longer to fit.
+BOTTLENECK_SMALL = IMAGENET_SMALL.replace(epochs=16)
 
 _TUNABLE = {"residual_scale": Range(1.0, low=0.0, high=1.0), "bn_momentum": BN_MOMENTUM}
 _SMALL_FORM = Form((32, 32, 3), min_side=1, options={"stem": "small", "residual_scale": 0.1, "bn_momentum": 0.9})
@@ -41,7 +43,7 @@ def _imagenet(depth: int, units: tuple[int, ...], params: int, *, bottleneck: bo
         classes=1000,
         params=params,
         forms={"paper": Form((224, 224, 3), min_side=1, options={"stem": "imagenet"}), "small": _SMALL_FORM},
-        recipes={"paper": IMAGENET, "small": IMAGENET_SMALL},
+        recipes={"paper": IMAGENET, "small": BOTTLENECK_SMALL if bottleneck else IMAGENET_SMALL},
         options={"units": units, "widths": (64, 128, 256, 512), "bottleneck": bottleneck},
         tunable={"shortcut": Choice("b", ("a", "b", "c")), **flag, **_TUNABLE},
     )

@@ -29,6 +29,7 @@ class NodeRecord:
       seconds: Wall time, from the start of its process to its end.
       error: Why it failed, and where its log is; or why it was skipped.
       outputs: URIs of its output artifacts by key.
+      uncached: Why it had to run though nothing may have changed.
     """
 
     id: str
@@ -36,6 +37,7 @@ class NodeRecord:
     seconds: float = 0.0
     error: str = ""
     outputs: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    uncached: str = ""
 
 
 Listener = Callable[[NodeRecord, Event | None], None]
@@ -123,7 +125,7 @@ def run(compiled: Compiled, children: Children, jobs: int, listener: Listener) -
     Returns:
       The records in topological order.
     """
-    records = {name: NodeRecord(name) for name in compiled.upstream}
+    records = {name: NodeRecord(name, uncached=compiled.uncached.get(name, "")) for name in compiled.upstream}
     running: dict[Connection, tuple[NodeRecord, float]] = {}
     threads = max(1, cores() // jobs)
     while True:

@@ -50,10 +50,17 @@ class NodeResult:
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
-    """A compiled pipeline: its intermediate representation, and the nodes each node waits for, in topological order."""
+    """A compiled pipeline.
+
+    Attributes:
+      ir: Its intermediate representation.
+      upstream: The nodes that each node waits for, in topological order.
+      uncached: Why a node runs though nothing may have changed.
+    """
 
     ir: bytes
     upstream: dict[str, list[str]]
+    uncached: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 def in_child(connection: Connection, log: Path, work: Callable[..., Any], *arguments: Any) -> None:
@@ -94,10 +101,12 @@ def compile_pipeline(config: Config, workspace: Workspace, run_id: str, force: S
     except DatasetError as error:
         raise UsageError(str(error)) from error
     runtime_parameter_utils.substitute_runtime_parameter(ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
-    _forbid_cache([node.pipeline_node for node in ir.nodes], [*force, *graph.damaged(config, workspace)])
+    uncached = dict.fromkeys(graph.damaged(config, workspace), "what it published was damaged or gone")
+    uncached |= dict.fromkeys(force, "--force")
+    _forbid_cache([node.pipeline_node for node in ir.nodes], list(uncached))
     upstream = {node.pipeline_node.node_info.id: list(node.pipeline_node.upstream_nodes) for node in ir.nodes}
     order = sorted(upstream, key=lambda node: _branch_rank(node, list(config.architectures)))
-    return Compiled(ir.SerializeToString(deterministic=True), {node: upstream[node] for node in order})
+    return Compiled(ir.SerializeToString(deterministic=True), {node: upstream[node] for node in order}, uncached)
 
 
 def _forbid_cache(nodes: list[Any], force: Sequence[str]) -> None:
