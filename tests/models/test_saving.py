@@ -10,6 +10,7 @@ import models
 SAVED = [
     ("lenet5", {}),
     ("lenet5_1998", {}),
+    ("zfnet", {}),
     ("vgg11_lrn", {}),
     ("googlenet", {}),
     ("resnet20", {"shortcut": "a"}),
@@ -17,16 +18,24 @@ SAVED = [
     ("allcnn_c", {}),
     ("mobilenet", {"alpha": 0.25}),
 ]
-NETWORKS = [pytest.param(*row, id=row[0]) for row in SAVED] + [
-    pytest.param(name, {}, id=name, marks=pytest.mark.slow) for name in models.names() if name not in dict(SAVED)
-]
+
+
+def networks(slow=()):
+    """Every registered name; those that nobody waits for are marked."""
+    options = dict(SAVED)
+    return [
+        pytest.param(
+            name, options.get(name, {}), id=name, marks=[pytest.mark.slow] * (name not in options or name in slow)
+        )
+        for name in models.names()
+    ]
 
 
 def small(name, **options):
     return models.create(name, input_shape=(8, 8, 1), num_classes=10, form="small", **options)
 
 
-@pytest.mark.parametrize(("name", "options"), NETWORKS)
+@pytest.mark.parametrize(("name", "options"), networks())
 def test_it_survives_the_format_of_keras(name, options, digits, answer, tmp_path):
     model = small(name, **options)
     model.save(tmp_path / "model.keras")
@@ -35,7 +44,8 @@ def test_it_survives_the_format_of_keras(name, options, digits, answer, tmp_path
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="Only TensorFlow writes a SavedModel.")
-@pytest.mark.parametrize(("name", "options"), NETWORKS)
+# The tracing of many branches takes a minute.
+@pytest.mark.parametrize(("name", "options"), networks(slow=("googlenet", "densenet40")))
 def test_it_survives_as_a_saved_model(name, options, digits, answer, tmp_path):
     import tensorflow as tf
 
