@@ -37,7 +37,7 @@ SMALL = Recipe(
     learning_rate=0.1,
     momentum=0.9,
     schedule="cosine",
-    warmup_epochs=1,
+    warmup_epochs=0.5,  # Below one, so that `epochs = 1` is a recipe too.
     label_smoothing=0.1,
     shift=0.125,
     batch_size=32,
