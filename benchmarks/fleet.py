@@ -29,7 +29,6 @@ WORKSPACE = ROOT / "build" / "fleet"
 # How often a running attempt is written down: what a kill may lose of the wall time.
 HEARTBEAT_S = 5.0
 # Dozens of models load one beside the other before the server answers.
-LOAD_TIMEOUT_S = 900.0
 # Of `convoy run`: everything published, a branch failed, nothing blessed. Else there is nothing to measure.
 MEASURABLE = (0, 1, 4)
 KEPT = ("state", "note", "accuracy", "params", "macs", "train_seconds", "size_bytes", "p50_ms", "version", "label")
@@ -127,9 +126,9 @@ def ask(workspace: Workspace, rows: list[dict[str, Any]]) -> tuple[dict[str, dic
     started = time.monotonic()
     images, labels = demo.write_samples(workspace.root / "samples")
     answers = {}
-    with demo.serving(workspace) as server, Client(server) as client:
+    with demo.serving(workspace) as server, Client(server.target) as client:
         for row in rows:
-            client.wait_until_available(row["model"], row["version"], timeout=LOAD_TIMEOUT_S)
+            server.wait_for(row["model"], row["version"])
             answer = client.predict(row["model"], image_bytes=images[0], label=row["label"].split(", ")[0])
             (said,), right = answer.class_name, labels[0]
             answers[row["model"]] = {"version": answer.version, "class": said, "right": right}

@@ -42,7 +42,8 @@ def fleet(result: dict[str, Any]) -> str:
     took = f"{len(rows)} networks in {wall}" + (f" over {tries} attempts" if tries > 1 else "")
     intro = (
         f"{measured('fleet', result)}: {took}; {answered} published, served and asked. `train` is the time beside "
-        "another network's training, `p50` the median for one image over gRPC."
+        "another network's training, and `p50`, the median for one image over gRPC, was taken beside one too: on a "
+        "machine that is free, it is less."
     )
     chart = "![Parameters against multiply-accumulates, coloured by test accuracy](benchmarks/results/fleet.png)"
     return "\n".join([intro, "", chart, "", *table([*leaderboard.COLUMNS[:-1]], cells)])

@@ -12,7 +12,7 @@ or aliased, so it has smaller ones (7x7) at half the stride, and reaches the top
 Both figures of the lecture are the papers' own. torchvision's AlexNet is yet another network (64-192-384-256-256).
 
 Training them from scratch. The papers draw weights from N(0, 0.01), which eight layers without normalisation survive
-only with days of data: the gradient that reaches the first layer starts ten thousand times too small. The small form
+only with days of data: the gradient that reaches the first layer starts far too small. The small form
 draws He's weights, which keep a ReLU network's signal at one size through any depth; batch norm is an option. Groups
 saved memory, and the small form has none. The lecture gives no small form; this one is Convoy's choice.
 """

@@ -6,10 +6,11 @@ config can be checked against `Recipe.fields()` long before Keras is loaded.
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import UnionType
+from typing import Any
 
 OPTIMIZERS = ("sgd", "adam", "rmsprop")
 SCHEDULES = ("constant", "cosine", "step")
@@ -21,6 +22,30 @@ _KINDS: dict[object, tuple[type | UnionType, str]] = {
     float: (int | float, "a number"),
     bool: (bool, "true or false"),
     tuple[float, ...]: (tuple | list, "a list of numbers"),
+}
+
+
+def _rise(fractions: tuple[float, ...]) -> bool:
+    inside = all(isinstance(fraction, float) and 0 < fraction < 1 for fraction in fractions)
+    return inside and list(fractions) == sorted(set(fractions))
+
+
+_NAMES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+
+# What a field takes beyond its type: in words, and as a check.
+_RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    **{name: (f"one of {', '.join(known)}", known.__contains__) for name, known in _NAMES.items()},
+    **dict.fromkeys(("epochs", "batch_size", "learning_rate"), ("greater than 0", lambda value: value > 0)),
+    **dict.fromkeys(
+        ("weight_decay", "clip_norm", "auxiliary_weight", "warmup_epochs", "seed"),
+        ("0 or more", lambda value: value >= 0),
+    ),
+    **dict.fromkeys(
+        ("momentum", "label_smoothing", "shift", "colour"), ("at least 0 and below 1", lambda value: 0 <= value < 1)
+    ),
+    "rotation": ("from 0 to 180", lambda value: 0 <= value <= 180),
+    "milestones": ("rising fractions of the epochs, between 0 and 1", _rise),
+    "crop": ("above 0 and at most 1", lambda value: 0 < value <= 1),
 }
 
 
@@ -75,20 +100,10 @@ class Recipe:
         """Refuses values that no training could use."""
         self._require_types()
         object.__setattr__(self, "milestones", tuple(self.milestones))
-        self._require("optimizer", self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}")
-        self._require("schedule", self.schedule in SCHEDULES, f"one of {', '.join(SCHEDULES)}")
-        for name in ("epochs", "batch_size", "learning_rate"):
-            self._require(name, getattr(self, name) > 0, "greater than 0")
-        for name in ("weight_decay", "clip_norm", "auxiliary_weight", "seed"):
-            self._require(name, getattr(self, name) >= 0, "0 or more")
-        for name in ("momentum", "label_smoothing", "shift", "colour"):
-            self._require(name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
-        self._require("rotation", 0 <= self.rotation <= 180, "from 0 to 180")
-        self._require("crop", 0 < self.crop <= 1, "above 0 and at most 1")
-        self._require(
-            "warmup_epochs", 0 <= self.warmup_epochs < self.epochs, f"at least 0 and below epochs={self.epochs}"
-        )
-        self._require_milestones()
+        for name, (rule, holds) in _RULES.items():
+            self._require(name, holds(getattr(self, name)), rule)
+        self._require("warmup_epochs", self.warmup_epochs < self.epochs, f"below epochs={self.epochs}")
+        self._require("milestones", self.schedule != "step" or len(self.milestones) > 0, "given for schedule='step'")
 
     def replace(self, **overrides: object) -> "Recipe":
         """Returns a copy with some fields changed.
@@ -108,9 +123,17 @@ class Recipe:
         """Returns the names of the fields, in the order of the class."""
         return tuple(field.name for field in dataclasses.fields(cls))
 
+    @classmethod
+    def rules(cls) -> dict[str, str]:
+        """Returns what each field takes, in words."""
+        kinds = {field.name: _KINDS[field.type][1] for field in dataclasses.fields(cls)}
+        return kinds | {name: rule for name, (rule, _) in _RULES.items()}
+
     def _require(self, name: str, holds: bool, rule: str) -> None:
         if not holds:
-            raise ValueError(f"`{name}` must be {rule}. Received: {getattr(self, name)!r}.")
+            value = getattr(self, name)
+            near = received(value, _NAMES.get(name, ())) if isinstance(value, str) else f"Received: {value!r}."
+            raise ValueError(f"`{name}` must be {rule}. {near}")
 
     def _require_types(self) -> None:
         for field in dataclasses.fields(self):
@@ -118,13 +141,6 @@ class Recipe:
             value = getattr(self, field.name)
             self._require(field.name, isinstance(value, kinds) and isinstance(value, bool) == (kinds is bool), words)
             self._require(field.name, not isinstance(value, float) or math.isfinite(value), "finite")
-
-    def _require_milestones(self) -> None:
-        inside = all(isinstance(fraction, float) and 0 < fraction < 1 for fraction in self.milestones)
-        rising = inside and list(self.milestones) == sorted(set(self.milestones))
-        self._require("milestones", rising, "rising fractions of the epochs, between 0 and 1")
-        given = self.schedule != "step" or len(self.milestones) > 0
-        self._require("milestones", given, "given for schedule='step'")
 
 
 def received(name: str, known: Iterable[str]) -> str:

@@ -47,8 +47,8 @@ def build(
         v1_5: Whether a bottleneck halves the side in its 3x3 convolution, as torchvision does, and not in the first
             1x1, as the paper does; same weights, 6 % more work, half a point more accuracy on ImageNet.
         residual_scale: What the last norm of a unit multiplies by before training. The paper starts at 1, where each
-            unit adds as much again to what it carries; near 0 a unit starts as doing nothing, and a deep network
-            learns within hundreds of steps what takes thousands otherwise (Goyal et al. 2017, section 5.1).
+            unit adds as much again to what it carries; near 0 a unit starts as doing nothing, which helps where
+            training is short (Goyal et al. 2017, section 5.1, start at 0).
         bn_momentum: Share of the moving statistics that survives a step.
     """
     norm = Norm(bn_momentum)

@@ -1,5 +1,6 @@
 """`convoy models`: the registered architectures."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,18 +15,69 @@ from pipeline.leaderboard import short
 
 
 def parse_shape(text: str | None) -> tuple[int, ...] | None:
-    """Reads H,W,C.
+    """Reads H,W,C, or HxWxC as the table writes it.
 
     Raises:
-      UsageError: It isn't three numbers.
+      UsageError: It isn't three positive numbers.
     """
     if text is None:
         return None
     try:
-        height, width, channels = (int(part) for part in text.split(","))
-    except ValueError as error:
-        raise UsageError(f"--input-shape must be H,W,C, such as 32,32,3. Received: {text!r}.") from error
+        height, width, channels = (int(part) for part in text.replace("x", ",").split(","))
+    except ValueError:
+        height, width, channels = 0, 0, 0
+    if min(height, width, channels) < 1:
+        raise UsageError(f"--input-shape must be H,W,C, all positive, such as 32,32,3. Received: {text!r}.")
     return height, width, channels
+
+
+def details(name: str) -> dict[str, Any]:
+    """Returns what a config may say of one architecture: its forms, its options and its recipes, ready for JSON.
+
+    Raises:
+      UsageError: It isn't registered.
+    """
+    try:
+        row = models.variant(name)
+    except models.UnknownArchitectureError as error:
+        raise UsageError(f"{error} `convoy models` lists them.") from error
+    forms = {
+        form: {
+            "input_shape": list(found.input_shape),
+            "sides": found.rule(),
+            "options": {option: found.options.get(option, rule.default) for option, rule in row.tunable.items()},
+            "recipe": dataclasses.asdict(row.recipes[form]),
+        }
+        for form, found in row.forms.items()
+    }
+    rules = {option: rule.rule() for option, rule in row.tunable.items()}
+    return {"name": name, "family": row.family, "variant": row.description, "paper": str(row.paper)} | {
+        "forms": forms,
+        "options": rules,
+    }
+
+
+def page(found: dict[str, Any]) -> RenderableType:
+    """Draws the details of one architecture: what each of its forms takes, and every key that a config may set."""
+    forms = found["forms"]
+    takes = [f"{form}: {'x'.join(map(str, facts['input_shape']))}; {facts['sides']}" for form, facts in forms.items()]
+    drawn = tables.ruled(("key", *forms, "must be"), folding=["must be"])
+    drawn.add_row("form", *("" for _ in forms), f"one of {', '.join(forms)}")
+    for option, rule in found["options"].items():
+        drawn.add_row(option, *(_written(facts["options"][option]) for facts in forms.values()), rule)
+    drawn.add_section()
+    for field, kind in models.Recipe.rules().items():
+        drawn.add_row(field, *(_written(facts["recipe"][field]) for facts in forms.values()), kind)
+    heading = (f"{found['name']}: {found['variant']}", found["paper"], *takes, "")
+    how = f"To be set in [architectures.{found['name']}], or with --set architectures.{found['name']}.KEY=VALUE."
+    return Group(*(Text(line) for line in heading), drawn, Text(how, style="dim"))
+
+
+def _written(value: object) -> str:
+    """Writes a value as a config does."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(f'{one:.3g}' for one in value)}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def describe_all(

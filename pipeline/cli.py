@@ -61,6 +61,19 @@ class _Group(click.Group):
             sys.exit(errors.exit_code(error))
 
 
+class Architectures(click.ParamType):
+    """Names with commas between them."""
+
+    name = "A,B"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: object) -> list[str]:
+        """Splits them; at least one is required."""
+        found = [name.strip() for name in value.split(",") if name.strip()]
+        if not found:
+            raise errors.UsageError(f"--architectures must be names with commas between them. Received: {value!r}.")
+        return found
+
+
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.version_option(package_name="convoy")
@@ -75,7 +88,7 @@ def main(debug: bool) -> None:
 @main.command()
 @click.argument("config")
 @WORKSPACE
-@click.option("--architectures", default="", help="Train these alone: a,b.")
+@click.option("--architectures", type=Architectures(), help="Train these alone: a,b.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override the config: training.epochs=3.")
 @click.option("--force", multiple=True, metavar="NODE", help="Run this step even if nothing changed: Trainer.lenet5.")
 @click.option("--jobs", type=click.IntRange(1), help="Steps at a time.  [default: one a core]")
@@ -83,12 +96,12 @@ def run(
     config: str,
     *,
     workspace: str,
-    architectures: str,
+    architectures: Sequence[str] | None,
     overrides: Sequence[str],
     force: Sequence[str],
     jobs: int | None,
 ) -> None:
-    """Run the pipeline of CONFIG: a TOML file, or the name of one that ships (digits)."""
+    """Run the pipeline of CONFIG: a TOML file, or the name of one that ships (digits, fleet)."""
     from rich.console import Console
 
     from pipeline import config as configs
@@ -96,25 +109,33 @@ def run(
     from pipeline.run import run as run_pipeline
     from pipeline.workspace import Workspace
 
-    checked = configs.load(config, overrides, [name for name in architectures.split(",") if name])
+    checked = configs.load(config, overrides, architectures or ())
     console = Console()
     with display.view(console) as view:
         outcome = run_pipeline(checked, Workspace.open(workspace), jobs=jobs, force=force, observe=view.observe)
     console.print(leaderboard.table(outcome.rows, f"{checked.dataset.name}, run {outcome.run_id}"))
+    console.print(outcome.tally(), highlight=False)
     sys.exit(outcome.code)
 
 
 @main.command()
+@click.argument("name", required=False)
 @JSON
-@click.option("--input-shape", help="Count for images of H,W,C.")
+@click.option("--input-shape", metavar="H,W,C", help="Count for images of this shape.")
 @click.option("--classes", type=click.IntRange(1), help="Count for this many classes.")
 @click.option("--form", type=click.Choice(["paper", "small"]), default="paper", show_default=True)
-def models(as_json: bool, input_shape: str | None, classes: int | None, form: str) -> None:
-    """List the architectures: parameters, multiply-accumulates, paper."""
+def models(name: str | None, as_json: bool, input_shape: str | None, classes: int | None, form: str) -> None:
+    """List the architectures: parameters, multiply-accumulates, paper.
+
+    With a NAME: all that a config may set of this one, its recipes too.
+    """
     from rich.console import Console
 
     from pipeline import architectures, quiet
 
+    if name:
+        _show(architectures.details(name), as_json, architectures.page)
+        return
     shape = architectures.parse_shape(input_shape)
     with quiet.without_noise(), Console().status("") as status:  # On a terminal alone, and gone at the end.
         found = architectures.describe_all(shape, classes, form, hear=status.update)
@@ -184,6 +205,7 @@ def compare(workspace: str, as_json: bool, plot: str | None) -> None:
     _show(rows, as_json, comparison.table)
     if plot:
         comparison.plot(rows, Path(plot))
+        click.echo(f"Drawn into {plot}.", err=True)
 
 
 @main.command()
@@ -228,11 +250,10 @@ def doctor(workspace: str, as_json: bool, port: int) -> None:
     sys.exit(ExitCode.BRANCH_FAILED if any(finding.verdict == "fatal" for finding in found) else ExitCode.OK)
 
 
-def _show(found: Sequence[Any], as_json: bool, table: Callable[[Any], Any]) -> None:
+def _show(found: Any, as_json: bool, table: Callable[[Any], Any]) -> None:
     """Prints what a verb found: as JSON, or as its table."""
     if as_json:
-        plain = [one if isinstance(one, dict) else dataclasses.asdict(one) for one in found]
-        click.echo(json.dumps(plain, indent=2))
+        click.echo(json.dumps(found, indent=2, default=dataclasses.asdict))
     else:
         from rich.console import Console
 

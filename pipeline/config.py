@@ -89,8 +89,13 @@ class Config(_Section):
     def _plans_resolve(self) -> "Config":
         if not self.architectures:
             raise ValueError("`architectures` must name at least one. Received: none.")
-        for name in self.architectures:
-            self.plan(name)
+        for name, table in self.architectures.items():
+            try:
+                self.plan(name)
+            except models.UnknownArchitectureError as error:
+                raise ValueError(f"{error} `convoy models` lists them.") from error
+            except ValueError as error:
+                raise ValueError(f"[{f'architectures.{name}' if table else 'training'}] {error}") from error
         return self
 
     def plan(self, name: str) -> "Plan":
@@ -102,7 +107,7 @@ class Config(_Section):
         overrides = dict(self.architectures[name])
         row = models.variant(name)
         for key, value in overrides.items():
-            _check_override(f"architectures.{name}", key, value, row.tunable)
+            _check_override(name, key, value, row.tunable)
         form = overrides.pop(FORM, "small")
         options = {key: overrides.pop(key) for key in list(overrides) if key in row.tunable}
         shared = {key: value for key, value in self.training if key in Recipe.fields() and value is not None}
@@ -116,14 +121,16 @@ class Plan:
         self.name, self.form, self.options, self.recipe = name, form, options, recipe
 
 
-def _check_override(table: str, key: str, value: Any, options: Mapping[str, models.Range | models.Choice]) -> None:
+def _check_override(name: str, key: str, value: Any, options: Mapping[str, models.Range | models.Choice]) -> None:
     """Checks one field of an architecture's table; the range of a recipe's field is the recipe's to judge."""
+    table = f"architectures.{name}"
     if key in options:
         _check_option(f"{table}.{key}", value, options[key])
         return
     defaults = {FORM: "small", **dataclasses.asdict(Recipe())}
     if key not in defaults:
-        raise ValueError(f"There is no config key `{table}.{key}`.{_near(key, [*options, *defaults])}")
+        near = _near(key, [*options, *defaults]) or f" `convoy models {name}` lists them."
+        raise ValueError(f"There is no config key `{table}.{key}`.{near}")
     kind, fits = KINDS[type(defaults[key])]
     if not fits(value):
         raise ValueError(f"`{table}.{key}` must be {kind}. Received: {_short(value)}.")
@@ -166,6 +173,12 @@ def load(config: str, overrides: Sequence[str] = (), architectures: Sequence[str
     content = _read(path)
     for override in overrides:
         _apply(content, override)
+        table, _, rest = override.partition("=")[0].partition(".")
+        name = rest.partition(".")[0]
+        if architectures and table == "architectures" and name and name not in architectures:
+            raise UsageError(
+                f"--set must be about what --architectures names: {', '.join(architectures)}. Received: {override!r}."
+            )
     return check(content, path.name, architectures)
 
 

@@ -1,6 +1,7 @@
 """`make demo`: the main job on real data, from the data set to a plain TF Serving client's answers."""
 
 import contextlib
+import dataclasses
 import os
 import signal
 import socket
@@ -20,12 +21,14 @@ from pipeline.errors import ConvoyError, ExitCode
 from pipeline.leaderboard import Row
 from pipeline.run import run
 from pipeline.workspace import Workspace
-from serving.client import Client
+from serving import running
+from serving.client import Client, DeadlineExceededError
 
 SAMPLES = 8
 # Not imported here: its stubs import all of TensorFlow.
 PLAIN_CLIENT = Path(__file__).with_name("plain_client.py")
 LOAD_TIMEOUT_S = 120.0
+POLL_TIMEOUT_S = 1.0
 STOP_TIMEOUT_S = 15.0
 
 
@@ -49,8 +52,7 @@ def _demo(console: Console, workspace: Workspace) -> int:
     if live:
         _ask(console, workspace, live)
     console.print(leaderboard.table(outcome.rows, "Ranked by test accuracy; version = MLflow's = the served folder's"))
-    cached = "" if outcome.count("ran") else ", nothing had changed"
-    console.print(f"{outcome.count('ran')} steps ran, {outcome.count('cached')} were cached{cached}.", highlight=False)
+    console.print(outcome.tally(), highlight=False)
     _what_next(console, workspace, live[0].model if live else "MODEL")
     return int(outcome.code)
 
@@ -60,9 +62,11 @@ def _ask(console: Console, workspace: Workspace, live: Sequence[Row]) -> None:
     images, labels = write_samples(workspace.root / "samples")
     console.print(f"Serving {len(live)} models; a plain TF Serving client asks each for {SAMPLES} test images.")
     with serving(workspace) as server:
-        wait_for(server, live)
+        for row in live:
+            assert row.version is not None  # A label points to it.
+            server.wait_for(row.model, row.version)
         models = ",".join(row.model for row in live)
-        command = [sys.executable, str(PLAIN_CLIENT), server, models, *map(str, images)]
+        command = [sys.executable, str(PLAIN_CLIENT), server.target, models, *map(str, images)]
         answered = subprocess.run(command, capture_output=True, text=True, check=False)
     if answered.returncode:
         last = answered.stderr.strip().splitlines()[-1:] or ["it said nothing"]
@@ -72,14 +76,6 @@ def _ask(console: Console, workspace: Workspace, live: Sequence[Row]) -> None:
     for line in answered.stdout.splitlines():
         who, _, classes = line.partition(": ")
         console.print(f"  {who + ':':{width}} {classes}", highlight=False)
-
-
-def wait_for(server: str, live: Sequence[Row]) -> None:
-    """Waits until each labelled version answers: a server of many opens its port with the first of each model's."""
-    with Client(server) as client:
-        for row in live:
-            if row.version is not None:
-                client.wait_until_available(row.model, row.version, timeout=LOAD_TIMEOUT_S)
 
 
 def write_samples(folder: Path) -> tuple[list[Path], list[str]]:
@@ -94,15 +90,53 @@ def write_samples(folder: Path) -> tuple[list[Path], list[str]]:
     return paths, [path.stem[-1] for path in paths]
 
 
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """Who serves the workspace.
+
+    Attributes:
+      target: `host:port`.
+      process: None where somebody else started it.
+      log: Of our own.
+    """
+
+    target: str
+    process: subprocess.Popen[bytes] | None
+    log: Path
+
+    def wait_for(self, model: str, version: int) -> None:
+        """Waits until a version answers: a server of many opens its port with the first of each model's.
+
+        Raises:
+          ConvoyError: Our own server ended.
+          ConvoyClientError: The version can't be loaded, or takes too long.
+        """
+        deadline = time.monotonic() + LOAD_TIMEOUT_S
+        with Client(self.target) as client:
+            while True:
+                if self.process and self.process.poll() is not None:
+                    last = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+                    raise ConvoyError(f"A server that stays is required. Received: its end. {' '.join(last)}")
+                try:
+                    return client.wait_until_available(model, version, timeout=POLL_TIMEOUT_S)
+                except DeadlineExceededError:
+                    if time.monotonic() > deadline:
+                        raise
+
+
 @contextlib.contextmanager
-def serving(workspace: Workspace) -> Iterator[str]:
-    """Runs `convoy serve` on a free port for the length of a block; yields `host:port` at once, before it is ready."""
+def serving(workspace: Workspace) -> Iterator[Server]:
+    """Gives the server that reads the workspace; runs `convoy serve` on a free port for the block where none does."""
+    log = workspace.root / "server.log"
+    if target := running.find(workspace.server_file):
+        yield Server(target, None, log)
+        return
     port = _free_port()
     command = [sys.executable, "-m", "pipeline.cli", "serve", f"--workspace={workspace.root}", f"--port={port}"]
-    with (workspace.root / "server.log").open("ab") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
-        yield f"127.0.0.1:{port}"
+        yield Server(f"127.0.0.1:{port}", process, log)
     finally:
         process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):

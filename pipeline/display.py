@@ -26,6 +26,7 @@ MARKS = {
     "skipped": ("-", "yellow"),
 }
 DATA = "data"
+STARTING = "starting: TensorFlow, TFX and MLflow are being imported"
 BAR_WIDTH = 7
 # What a screen too low for all branches shows first.
 STANDINGS = ("running", "failed", "waiting", "skipped", "done")
@@ -43,8 +44,10 @@ def view(console: Console) -> Iterator[View]:
     """Opens the view that fits where output goes."""
     if console.is_terminal and not console.is_dumb_terminal:
         with Live(console=console, refresh_per_second=8, transient=True) as live:
+            live.update(Spinner("dots", f" {STARTING}"))
             yield LiveView(live)
     else:
+        console.print(STARTING, highlight=False)
         yield PlainView(console)
 
 
@@ -90,7 +93,6 @@ class LiveView:
         self._live = live
         self._branches: dict[str, _Branch] = {}
         self._started = time.monotonic()
-        live.update(Spinner("dots", " starting: TensorFlow, TFX and MLflow are being imported"))
 
     def observe(self, nodes: list[str]) -> Listener:
         """Draws all nodes as waiting."""

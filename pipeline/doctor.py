@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from pipeline.errors import sentence
 from pipeline.workspace import Workspace
+from serving import running
 
 NEEDED_DISK_BYTES = 2 * 1024**3
 PACKAGES = ("tensorflow", "keras", "tfx", "tensorflow-datasets", "apache-beam", "tensorflow-serving-api", "mlflow")
@@ -47,8 +49,9 @@ def examine(root: str, port: int) -> Iterator[Finding]:
     yield _glibc()
     yield from packages(PACKAGES, _locked())
     yield _gpu()
-    yield _check("port", f"{port} is free", "warning", lambda: _port(port))
-    yield from _workspace(Path(root).absolute())
+    path = Path(root).absolute()
+    yield _port(port, running.find(Workspace(path).server_file))
+    yield from _workspace(path)
 
 
 def _python() -> Finding:
@@ -132,10 +135,12 @@ def _check(subject: str, good: str, otherwise: Verdict, attempt: Callable[[], ob
     return Finding(subject, good)
 
 
-def _port(port: int) -> None:
+def _port(port: int, ours: str | None) -> Finding:
     from pipeline.serve import check_free
 
-    check_free("127.0.0.1", port)
+    if ours and ours.endswith(f":{port}"):
+        return Finding("port", f"{port} serves this workspace")
+    return _check("port", f"{port} is free", "warning", lambda: check_free("127.0.0.1", port))
 
 
 def _open(place: Path) -> None:
@@ -156,8 +161,8 @@ def _mlflow(workspace: Workspace) -> None:
             client.search_experiments(max_results=1)
 
 
-def table(findings: list[Finding]) -> Table:
-    """Draws the findings."""
+def table(findings: list[Finding]) -> RenderableType:
+    """Draws the findings, and below them what they come to."""
     drawn = Table.grid(padding=(0, 2))
     for _ in range(2):
         drawn.add_column(no_wrap=True)
@@ -166,4 +171,5 @@ def table(findings: list[Finding]) -> Table:
         mark, style = MARKS[finding.verdict]
         found = f"{finding.found} → {finding.fix}" if finding.fix else finding.found
         drawn.add_row(Text(mark, style=style), finding.subject, found)
-    return drawn
+    fatal = [finding.subject for finding in findings if finding.verdict == "fatal"]
+    return Group(drawn, Text(f"Convoy can't work here: {', '.join(fatal)}." if fatal else "Convoy can work here."))

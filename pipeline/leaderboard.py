@@ -21,7 +21,7 @@ class Row:
 
     Attributes:
       state: `published`, `withheld` (trained, not blessed), `failed` or `skipped`.
-      note: Why it isn't published.
+      note: Why it isn't published; or, if it is, which version its label was taken from.
       params: Weights.
       macs: Multiply-accumulates for one image.
       accuracy: On the test split, a fraction.
@@ -53,7 +53,15 @@ class Row:
         return dataclasses.replace(self, label=", ".join(sorted(k for k, v in labels.items() if v == self.version)))
 
 
-def read(architecture: str, model: str, registered_uri: str | None, pushed_uri: str | None, error: str) -> Row:
+def read(
+    architecture: str,
+    model: str,
+    registered_uri: str | None,
+    pushed_uri: str | None,
+    error: str = "",
+    *,
+    fresh: bool = False,
+) -> Row:
     """Reads what a branch wrote.
 
     Args:
@@ -62,6 +70,7 @@ def read(architecture: str, model: str, registered_uri: str | None, pushed_uri: 
       registered_uri: The Registrar's output, if it got so far.
       pushed_uri: The Publisher's output, if it got so far.
       error: Why the branch failed, empty if it didn't.
+      fresh: Whether it was this run that published, and not one before it.
     """
     if registered_uri is None:
         return Row(architecture, model, "failed", error)
@@ -72,7 +81,9 @@ def read(architecture: str, model: str, registered_uri: str | None, pushed_uri: 
     publication = json.loads((Path(pushed_uri) / names.PUBLICATION_FILE).read_text(encoding="utf-8"))
     if not publication["published"]:
         return dataclasses.replace(row, state="withheld", note=publication["reason"])
-    return dataclasses.replace(row, state="published")
+    before = publication.get("before") if fresh else None
+    moved = "" if before in (None, row.version) else f"{publication['label']} moved from v{before} to v{row.version}"
+    return dataclasses.replace(row, state="published", note=moved)
 
 
 def _facts_row(architecture: str, model: str, facts: dict[str, Any]) -> Row:
@@ -138,7 +149,7 @@ def cells(number: int, row: Row) -> list[str]:
 
 
 def table(rows: Sequence[Row], title: str) -> RenderableType:
-    """Draws the ranked table, and below it why a branch was not published."""
+    """Draws the ranked table, and below it why a branch was not published, and whose label moved."""
     drawn = tables.Fitted(lambda gap: _ranked(rows, title, gap))
     return Group(drawn, *(Text(note, style="yellow") for note in notes(rows)))
 
@@ -152,7 +163,7 @@ def _ranked(rows: Sequence[Row], title: str, gap: int) -> Table:
 
 
 def notes(rows: Iterable[Row]) -> list[str]:
-    """Says why architectures were not published: a line for each reason."""
+    """Says what became of architectures that is not in the table: a line for each reason."""
     by_reason: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         if row.note:

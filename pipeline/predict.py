@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from pipeline import tables
-from pipeline.errors import UsageError
-from serving.client import Client, InvalidRequestError, ModelNotFoundError
+from pipeline.errors import ConvoyError, UsageError
+from serving.client import Client, InvalidRequestError, ModelNotFoundError, ServerUnavailableError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +27,17 @@ def ask(server: str, model: str, images: Sequence[str], version: int | None, lab
 
     Raises:
       UsageError: A file isn't an image, or the server has no such model, version or label.
-      ConvoyClientError: The server doesn't answer.
+      ConvoyError: There is no server.
+      ConvoyClientError: The server doesn't answer, or fails.
     """
     try:
         with Client(server) as client:
             prediction = client.predict(model, image_bytes=list(images), version=version, label=label)
-    except (InvalidRequestError, ModelNotFoundError) as error:
+    except ServerUnavailableError as error:
+        raise ConvoyError(f"{error} `convoy serve` starts one.") from error
+    except ModelNotFoundError as error:
+        raise UsageError(f"{error} `convoy status` lists what is published.") from error
+    except InvalidRequestError as error:
         raise UsageError(str(error)) from error
     return [
         Answer(image, prediction.model, prediction.version, row.class_name, row.class_id, row.probability)

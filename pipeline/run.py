@@ -8,6 +8,7 @@ import os
 import secrets
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,9 +55,12 @@ class Outcome:
             return ExitCode.BRANCH_FAILED
         return ExitCode.OK if any(row.state == "published" for row in self.rows) else ExitCode.NOTHING_BLESSED
 
-    def count(self, state: str) -> int:
-        """Counts the nodes in a state."""
-        return sum(node.state == state for node in self.nodes)
+    def tally(self) -> str:
+        """Counts the nodes by state, in a line for people."""
+        states = Counter(node.state for node in self.nodes)
+        others = "".join(f", {states[state]} {state}" for state in ("failed", "skipped") if states[state])
+        unchanged = "; nothing had changed" if states["cached"] == len(self.nodes) else ""
+        return f"{states['ran']} steps ran, {states['cached']} were cached{others}{unchanged}; {self.seconds:.0f} s."
 
 
 Starter = Callable[[list[str]], local.Listener]
@@ -149,9 +153,11 @@ def _rows(config: Config, workspace: Workspace, nodes: list[NodeRecord]) -> list
     rows = []
     for name in config.architectures:
         model = f"{config.dataset.name}_{name}"
+        publisher = by_id[f"Publisher.{name}"]
         registered = by_id[f"Registrar.{name}"].outputs.get("registered_model", [None])[0]
-        pushed = by_id[f"Publisher.{name}"].outputs.get("pushed_model", [None])[0]
-        row = leaderboard.read(name, model, registered, pushed, _why(by_id, name))
+        pushed = publisher.outputs.get("pushed_model", [None])[0]
+        fresh = publisher.state == "ran"
+        row = leaderboard.read(name, model, registered, pushed, _why(by_id, name), fresh=fresh)
         rows.append(row.with_label(repository.labels(model)))
     return leaderboard.rank(rows)
 

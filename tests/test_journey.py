@@ -3,13 +3,16 @@
 One run of the demo feeds all the tests here; they go on in the order in which they stand, as its user would.
 """
 
+import contextlib
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,33 @@ ARCHITECTURES = {"lenet5", "allcnn_c", "resnet20", "mobilenet"}
 def convoy(workspace: Path, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [str(BIN / "convoy"), verb, *arguments, f"--workspace={workspace}"]
     return subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
+
+
+def run_demo(workspace: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.demo"],
+        env=os.environ | {"CONVOY_WORKSPACE": str(workspace)},
+        capture_output=True,
+        text=True,
+        timeout=580,
+        check=False,
+    )
+
+
+@contextlib.contextmanager
+def serving(workspace: Path) -> Iterator[None]:
+    """Serves the workspace as its user would, in another terminal."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [str(BIN / "convoy"), "serve", f"--workspace={workspace}", f"--port={port}"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while not (workspace / "server.json").exists():
+            assert process.poll() is None, "The server ended before it could be asked."
+            time.sleep(0.05)
+        yield
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
 
 
 def summary(workspace: Path) -> dict[str, Any]:
@@ -49,14 +79,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def demo(workspace: Path) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline.demo"],
-        env=os.environ | {"CONVOY_WORKSPACE": str(workspace)},
-        capture_output=True,
-        text=True,
-        timeout=580,
-        check=False,
-    )
+    done = run_demo(workspace)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
@@ -120,9 +143,13 @@ def test_served_version_leads_back_to_its_examples(demo: subprocess.CompletedPro
         assert (Path(inputs["Examples"]) / "Split-train").is_dir()
 
 
-def test_nothing_changed_nothing_runs(demo: subprocess.CompletedProcess[str], workspace: Path) -> None:
-    done = convoy(workspace, "run", "digits")
+def test_nothing_changed_nothing_runs_and_a_server_that_is_there_is_asked(
+    demo: subprocess.CompletedProcess[str], workspace: Path
+) -> None:
+    with serving(workspace):
+        done = run_demo(workspace)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "digits_lenet5 version 1:" in done.stdout
     first = min(workspace.glob("runs/*/summary.json")).parent.name
     assert {node["state"] for node in summary(workspace)["nodes"]} == {"cached"}
     assert set(why(workspace).values()) == {("cached", f"nothing changed since run {first}")}
@@ -187,8 +214,10 @@ def test_second_candidate_was_judged_against_its_own_champion(
 
 
 def test_branch_that_fails_sinks_only_itself(demo: subprocess.CompletedProcess[str], workspace: Path) -> None:
+    live = next(s["version"] for s in statuses(workspace) if s["model"] == "digits_lenet5" and s["labels"])
     done = convoy(workspace, "run", "digits", "--set", "architectures.allcnn_c.learning_rate=1e30")
     assert done.returncode == 1
+    assert (f"lenet5 published: stable moved from v{live} to v1" in done.stdout) == (live != 1)
     rows = {row["architecture"]: row for row in summary(workspace)["rows"]}
     assert rows["allcnn_c"]["state"] == "failed"
     assert "A finite loss is required" in rows["allcnn_c"]["note"]
@@ -203,7 +232,8 @@ def test_branch_that_fails_sinks_only_itself(demo: subprocess.CompletedProcess[s
 def test_nothing_blessed_is_exit_code_4(demo: subprocess.CompletedProcess[str], workspace: Path) -> None:
     """A gate that nobody passes: the version is registered all the same, the champion stays."""
     gate = ["--architectures", "lenet5", "--set", "gate.min_accuracy=1.0", "--set", "architectures.lenet5.epochs=1"]
-    assert convoy(workspace, "run", "digits", *gate).returncode == 4
+    done = convoy(workspace, "run", "digits", *gate)
+    assert (done.returncode, "lenet5 withheld: accuracy must be at least 1. Received: 0." in done.stdout) == (4, True)
     assert why(workspace)["Trainer.lenet5"] == ("ran", "`recipe.epochs` 14 -> 1")
     assert "another `model`" in why(workspace)["Evaluator.lenet5"][1]
     withheld = [status for status in statuses(workspace) if status["model"] == "digits_lenet5"][-1]

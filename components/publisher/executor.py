@@ -32,9 +32,10 @@ class Executor(base_executor.BaseExecutor):
         registered = artifact_utils.get_single_instance(input_dict["registered_model"])
         output = artifact_utils.get_single_instance(output_dict["pushed_model"])
         facts = json.loads((Path(registered.uri) / names.REGISTRATION_FILE).read_text(encoding="utf-8"))
-        publication = (
-            publish(facts, exec_properties) if facts["blessed"] and facts["infra_blessed"] else _withheld(facts)
-        )
+        if facts["blessed"] and facts["infra_blessed"]:
+            publication = publish(facts, exec_properties)
+        else:
+            publication = {"published": False, "reason": "; ".join(facts["objections"])}
         output.set_int_custom_property(names.PUSHED, int(publication["published"]))
         output.set_string_custom_property(names.PUSHED_VERSION, str(facts["version"]))
         output.set_string_custom_property("model_name", facts["model_name"])
@@ -44,9 +45,15 @@ class Executor(base_executor.BaseExecutor):
 
 
 def publish(facts: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """Publishes the bytes that MLflow holds, then moves the label, then the alias."""
+    """Publishes the bytes that MLflow holds, then moves the label, then the alias.
+
+    Returns:
+      What the output says: `published`, `label`, `before` (the version that the label pointed to, or None), `path` and
+      `sha256`.
+    """
     name, version, label = facts["model_name"], facts["version"], settings["label"]
     repository = Repository(Path(settings["repository"]))
+    before = repository.labels(name).get(label)
     with registry.connected(settings["tracking_uri"]) as client:
         stored = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}")
         published = repository.publish(
@@ -54,7 +61,13 @@ def publish(facts: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
         )
         _move(repository, name, label, version, Path(settings["server_file"]))
         client.set_registered_model_alias(name, ALIASES[label], str(version))
-    return {"published": True, "label": label, "path": str(published.path), "sha256": published.sha256}
+    return {
+        "published": True,
+        "label": label,
+        "before": before,
+        "path": str(published.path),
+        "sha256": published.sha256,
+    }
 
 
 def _move(repository: Repository, name: str, label: str, version: int, server_file: Path) -> None:
@@ -65,10 +78,3 @@ def _move(repository: Repository, name: str, label: str, version: int, server_fi
     else:
         with Client(target) as client:
             labels.move(repository, name, label, version, client=client)
-
-
-def _withheld(facts: dict[str, Any]) -> dict[str, Any]:
-    reasons = [] if facts["blessed"] else ["the evaluation did not bless it"]
-    if not facts["infra_blessed"]:
-        reasons.append(f"infra validation did not bless it: {facts['infra']['message']}")
-    return {"published": False, "reason": "; ".join(reasons)}

@@ -44,20 +44,18 @@ class Executor(base_executor.BaseExecutor):
 
 def gather(inputs: dict[str, Artifact]) -> dict[str, Any]:
     """Gathers what training, evaluation and infra validation found out."""
+    from components.registrar import evaluation
+
     training = json.loads((Path(inputs["model_run"].uri) / names.TRAINING_FILE).read_text(encoding="utf-8"))
     infra = json.loads((Path(inputs["infra_blessing"].uri) / names.INFRA_FILE).read_text(encoding="utf-8"))
+    objections = evaluation.objections(inputs["evaluation"].uri)
+    if not infra["blessed"]:
+        objections.append(f"infra validation did not bless it: {infra['message']}")
     return {
         "training": training,
-        "evaluation": evaluation_metrics(inputs["evaluation"].uri),
+        "evaluation": evaluation.metrics(inputs["evaluation"].uri),
         "infra": infra,
         "blessed": bool(inputs["model_blessing"].get_int_custom_property(names.BLESSED)),
         "infra_blessed": bool(infra["blessed"]),
+        "objections": objections,
     }
-
-
-def evaluation_metrics(uri: str) -> dict[str, float]:
-    """Reads the overall metrics that TFMA wrote, by name, those of the candidate alone."""
-    import tensorflow_model_analysis as tfma
-
-    metrics = tfma.load_eval_result(uri).get_metrics_for_slice(())
-    return {name: float(value["doubleValue"]) for name, value in metrics.items() if "doubleValue" in value}

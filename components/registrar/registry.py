@@ -49,6 +49,7 @@ def register(place: Place, facts: dict[str, Any], servable: Path) -> dict[str, A
         parent = _run(client, experiment, PIPELINE_RUN, facts["pipeline_run"], name=facts["pipeline_run"])
         child = _run(client, experiment, MODEL_URI, facts["model_uri"], name=_architecture(facts), parent=parent)
         version = _version(client, facts) or _new_version(client, experiment, child, facts, servable)
+        client.update_model_version(version.name, version.version, _verdict(facts))
         client.set_terminated(child)
         model_id = version.source.removeprefix("models:/")  # MLflow leaves the version's own `model_id` empty.
         return {"version": int(version.version), "run_id": child, "parent_run_id": parent, "model_id": model_id}
@@ -160,6 +161,13 @@ def _architecture(facts: dict[str, Any]) -> str:
 def _description(facts: dict[str, Any]) -> str:
     known = facts["training"]["architecture"]
     return f"{known['variant']} on {facts['dataset']}. Paper: {known['paper']}"
+
+
+def _verdict(facts: dict[str, Any]) -> str:
+    """Says what people who open the version in MLflow's UI want to know first."""
+    if facts["objections"]:
+        return f"Withheld: {'; '.join(facts['objections'])}"
+    return "Blessed by the evaluation and by infra validation."
 
 
 def _params(facts: dict[str, Any]) -> dict[str, str]:

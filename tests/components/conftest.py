@@ -269,6 +269,7 @@ def facts(lenet5, servable):
         "infra": {"blessed": True, "message": "", "latency_ms": {"p50": 1.5, "p90": 2.0, "p99": 2.5}},
         "blessed": True,
         "infra_blessed": True,
+        "objections": [],
     }
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import re
@@ -153,11 +154,11 @@ class TestSentence:
         assert len(errors.sentence(ValueError("x" * 10_000))) < 500
 
 
-@pytest.mark.parametrize("shape", ["32,32", "32,32,3,1", "a,b,c", ""])
+@pytest.mark.parametrize("shape", ["32,32", "32,32,3,1", "a,b,c", "", "0,8,1", "-1,8,1"])
 def test_models_refuses_a_shape_that_is_none(convoy, shape):
     ended = convoy("models", f"--input-shape={shape}")
     assert ended.code == ExitCode.USAGE
-    assert f"--input-shape must be H,W,C, such as 32,32,3. Received: {shape!r}." in ended.sentence
+    assert f"--input-shape must be H,W,C, all positive, such as 32,32,3. Received: {shape!r}." in ended.sentence
 
 
 def test_models_in_json_are_what_describe_says_in_the_order_of_the_catalog(convoy):
@@ -170,6 +171,31 @@ def test_models_in_json_are_what_describe_says_in_the_order_of_the_catalog(convo
     by_name = {facts["name"]: facts for facts in found}
     assert by_name["lenet5"] == models.describe("lenet5", input_shape=(28, 28, 1), num_classes=10)
     assert "form='small'" in by_name["vgg16"]["error"]
+
+
+def test_the_page_of_an_architecture_has_every_key_that_a_config_may_set(convoy):
+    found = json.loads(convoy("models", "resnet50", "--json").out)
+    assert set(found["forms"]) == {"paper", "small"}
+    assert found["options"]["shortcut"] == "one of a, b, c"
+    for form, facts in found["forms"].items():
+        recipe = dataclasses.asdict(models.recipe("resnet50", form))
+        assert facts["recipe"] == json.loads(json.dumps(recipe))
+        assert set(facts["options"]) == set(found["options"]) == set(models.variant("resnet50").tunable)
+    drawn = convoy("models", "resnet50").out
+    assert all(f"\n{key} " in drawn for key in ("form", *found["options"], *models.Recipe.fields()))
+
+
+def test_the_page_of_an_unknown_architecture_is_refused(convoy):
+    ended = convoy("models", "resnet51")
+    assert ended.code == ExitCode.USAGE
+    assert "`convoy models` lists them." in ended.sentence
+
+
+@pytest.mark.parametrize("names", ["", ",", " , "])
+def test_architectures_that_name_none_are_refused(convoy, names):
+    ended = convoy("run", "digits", "--architectures", names)
+    assert ended.code == ExitCode.USAGE
+    assert "must be names with commas between them" in ended.sentence
 
 
 def test_environment_that_the_user_has_set_stays(monkeypatch):

@@ -163,7 +163,7 @@ def test_every_option_takes_its_own_default(name):
         (DIGITS + '[training]\nepochs = "3"', ["`training.epochs` must be a valid integer", "Received: '3'"]),
         (DIGITS + "[training]\nepochs = 1.5", ["`training.epochs` must be a valid integer", "Received: 1.5"]),
         (DIGITS + "[training]\nepochs = true", ["`training.epochs` must be a valid integer", "Received: True"]),
-        (DIGITS + "[training]\nepochs = 0", ["`epochs` must be greater than 0", "Received: 0"]),
+        (DIGITS + "[training]\nepochs = 0", ["[training] `epochs` must be greater than 0", "Received: 0"]),
         (DIGITS + "[training]\nbatch_size = -1", ["`batch_size` must be greater than 0", "Received: -1"]),
         (DIGITS + "[training]\nlearning_rate = inf", ["`training.learning_rate` must be a finite number"]),
         (DIGITS + '[training]\nprecision = "float8"', ["`training.precision` must be 'auto', 'float32'"]),
@@ -176,16 +176,22 @@ def test_every_option_takes_its_own_default(name):
         (DIGITS + "[architectures]", ["`architectures` must name at least one"]),
         ("architectures = 3\n" + DIGITS, ["`architectures` must be a table"]),
         ("architectures.lenet5 = 3\n" + DIGITS, ["`architectures.lenet5` must be a table"]),
-        (DIGITS + "[architectures.resnt20]", ["must be a registered name", "'resnt20'", "Did you mean 'resnet20'?"]),
+        (DIGITS + "[architectures.resnt20]", ["'resnt20'. Did you mean 'resnet20'? `convoy models` lists them."]),
         (DIGITS + "[architectures.lenet5]\nepoch = 3", ["`architectures.lenet5.epoch`", "Did you mean 'epochs'?"]),
-        (DIGITS + "[architectures.lenet5]\nalpha = 1.0", ["no config key `architectures.lenet5.alpha`"]),
-        (DIGITS + "[architectures.lenet5]\nepochs = 0", ["`epochs` must be greater than 0"]),
+        (
+            DIGITS + "[architectures.lenet5]\nalpha = 1.0",
+            ["no config key `architectures.lenet5.alpha`. `convoy models lenet5` lists them."],
+        ),
+        (DIGITS + "[architectures.lenet5]\nepochs = 0", ["[architectures.lenet5] `epochs` must be greater than 0"]),
         (DIGITS + '[architectures.lenet5]\nepochs = "3"', ["`architectures.lenet5.epochs` must be an integer", "'3'"]),
         (DIGITS + "[architectures.lenet5]\nmomentum = nan", ["`architectures.lenet5.momentum` must be a number"]),
         (DIGITS + "[architectures.lenet5]\nmilestones = 3", ["milestones` must be a list of numbers", "Received: 3"]),
         (DIGITS + '[architectures.lenet5]\nmilestones = ["x"]', ["milestones` must be a list of numbers"]),
         (DIGITS + "[architectures.lenet5]\nnesterov = 1", ["nesterov` must be true or false", "Received: 1"]),
-        (DIGITS + '[architectures.lenet5]\noptimizer = "sdg"', ["`optimizer` must be one of sgd, adam, rmsprop"]),
+        (
+            DIGITS + '[architectures.lenet5]\noptimizer = "sdg"',
+            ["`optimizer` must be one of sgd, adam, rmsprop. Received: 'sdg'. Did you mean 'sgd'?"],
+        ),
         (DIGITS + '[architectures.lenet5]\nform = "smal"', ["`form` must be one of", "Did you mean 'small'?"]),
         (DIGITS + "[architectures.lenet5]\nform = []", ["`architectures.lenet5.form` must be a string"]),
         (DIGITS + '[architectures.mobilenet]\nalpha = "1"', ["`architectures.mobilenet.alpha` must be a number from"]),
@@ -273,6 +279,13 @@ def test_a_wrong_set_is_refused(refusal, override, phrase):
 def test_architectures_of_the_command_line_keep_their_tables(load):
     checked = load(EXAMPLE, architectures=["resnet20", "mobilenet"])
     assert dict(checked.architectures) == {"resnet20": {"epochs": 8}, "mobilenet": {}}
+
+
+def test_a_set_for_an_architecture_that_is_left_out_is_refused(refusal):
+    said = refusal(EXAMPLE, "architectures.resnet20.epochs=3", architectures=["lenet5"])
+    assert (
+        "--set must be about what --architectures names: lenet5. Received: 'architectures.resnet20.epochs=3'." in said
+    )
 
 
 def test_an_unknown_architecture_of_the_command_line_is_refused_with_the_nearest(refusal):

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 
 import models
-from pipeline.display import LiveView, PlainView
+from pipeline.display import STARTING, LiveView, PlainView
 from pipeline.runners.local import NodeRecord
 
 SHARED = ["DatasetGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "DataGate", "Transform"]
@@ -167,7 +167,7 @@ print("the table")
 
 def test_a_pipe_gets_plain_lines(environment):
     ended = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment, check=True)
-    assert ended.stdout.splitlines() == ["[1/2] DatasetGen ran seconds=1.0", "the table"]
+    assert ended.stdout.splitlines() == [STARTING, "[1/2] DatasetGen ran seconds=1.0", "the table"]
 
 
 @pytest.mark.parametrize(("kind", "moves"), [("xterm-256color", True), ("dumb", False)])

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline import doctor
 from pipeline.errors import ExitCode
+from serving import running
 
 
 def by_subject(findings):
@@ -33,6 +34,11 @@ def test_the_table_marks_each_finding(convoy, tmp_path):
     # A path without blanks is broken where the line ends.
     assert "[file](Notadirectory);nameanotherwith--workspace." in "".join("".join(lines[workspace:]).split())
     assert max(map(len, lines)) <= 80
+
+
+def test_a_port_that_serves_this_workspace_is_as_it_should_be(tmp_path):
+    with running.announced(tmp_path / "server.json", "127.0.0.1:8500"):
+        assert by_subject(doctor.examine(str(tmp_path), 8500))["port"].found == "8500 serves this workspace"
 
 
 def test_a_port_in_use_is_a_warning(tmp_path):

@@ -167,12 +167,27 @@ class TestRead:
 
     def test_published(self, written):
         registered = written(names.REGISTRATION_FILE, REGISTRATION)
-        pushed = written(names.PUBLICATION_FILE, {"published": True})
+        pushed = written(names.PUBLICATION_FILE, {"published": True, "label": "stable", "before": None})
         row = leaderboard.read("resnet20", "digits_resnet20", registered, pushed, "")
         assert (row.state, row.note, row.version, row.sha256) == ("published", "", 3, "ab" * 32)
         assert (row.params, row.macs, row.accuracy, row.p50_ms) == (271_098, 2_534_912, 0.98, 2.2)
         assert (row.train_seconds, row.size_bytes, row.parent_run_id) == (34.7, 1_700_000, "parent")
         assert row.with_label({"stable": 3, "canary": 3, "old": 2}).label == "canary, stable"
+
+    @pytest.mark.parametrize(
+        ("before", "fresh", "note"),
+        [
+            (5, True, "stable moved from v5 to v3"),
+            (2, True, "stable moved from v2 to v3"),
+            (3, True, ""),
+            (5, False, ""),
+        ],
+    )
+    def test_published_in_place_of_another(self, written, before, fresh, note):
+        registered = written(names.REGISTRATION_FILE, REGISTRATION)
+        pushed = written(names.PUBLICATION_FILE, {"published": True, "label": "stable", "before": before})
+        row = leaderboard.read("resnet20", "digits_resnet20", registered, pushed, fresh=fresh)
+        assert (row.state, row.note) == ("published", note)
 
     def test_withheld(self, written):
         registered = written(names.REGISTRATION_FILE, {**REGISTRATION, "infra": {}})

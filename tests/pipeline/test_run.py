@@ -3,6 +3,7 @@ import time
 
 import pytest
 
+from pipeline.display import STARTING
 from pipeline.errors import ExitCode
 
 CONFIG = '[dataset]\nname = "cifar11"\n[architectures.lenet5]\n'
@@ -29,7 +30,7 @@ def test_one_run_a_workspace_and_what_only_the_compiler_can_refuse_leaves_nothin
     until(tmp_path / "first" / "run.json")
 
     second = convoy("run", "digits", "--workspace", "first")
-    assert (second.code, second.out) == (ExitCode.LOCKED, "")
+    assert (second.code, second.out) == (ExitCode.LOCKED, f"{STARTING}\n")
     since = json.loads((tmp_path / "first" / "run.json").read_text())["since"]
     assert second.sentence == (
         f"A workspace without another run is required. Received: {tmp_path / 'first'}, where process {first.pid} runs "
@@ -37,7 +38,7 @@ def test_one_run_a_workspace_and_what_only_the_compiler_can_refuse_leaves_nothin
     )
 
     out, err = first.communicate(timeout=120)
-    assert (first.returncode, out) == (ExitCode.USAGE, "")
+    assert (first.returncode, out) == (ExitCode.USAGE, f"{STARTING}\n")
     assert err.startswith(
         "convoy: `dataset.name` must be a data set that TFDS knows. Received: 'cifar11'. Did you mean"
     )
@@ -45,7 +46,7 @@ def test_one_run_a_workspace_and_what_only_the_compiler_can_refuse_leaves_nothin
     assert len(err.splitlines()) == 1
 
     out, err = forced.communicate(timeout=120)
-    assert (forced.returncode, out) == (ExitCode.USAGE, "")
+    assert (forced.returncode, out) == (ExitCode.USAGE, f"{STARTING}\n")
     assert err.startswith("convoy: --force must name a node of the graph. Received: 'Trainer.lenet6'.")
     assert "'Trainer.lenet5'" in err
 

@@ -116,7 +116,7 @@ class TestPredict:
             (MODEL, "bright.png", ["--label=stable", "--version=1"], "One of `version` and `label` must be left out"),
             (MODEL, "bright.png", ["--label=nightly"], "Unrecognized servable version label: nightly"),
             (MODEL, "bright.png", ["--version=9"], "The request must name what"),
-            ("digits_nothing", "bright.png", [], "The request must name what"),
+            ("digits_nothing", "bright.png", [], "`convoy status` lists what is published."),
         ],
     )
     def test_what_cannot_be_asked_is_a_usage_error(self, convoy, served, images, model, image, options, phrase):
@@ -129,6 +129,7 @@ class TestPredict:
         ended = convoy("predict", MODEL, images / "bright.png", "--server", server)
         assert (ended.code, ended.out) == (ExitCode.BRANCH_FAILED, "")
         assert f"must be at {server}" in ended.sentence
+        assert ended.sentence.endswith("`convoy serve` starts one.")
 
 
 class TestServe:

@@ -90,7 +90,8 @@ def read_aliases(place):
 def test_a_doubly_blessed_model_is_published_under_its_registered_number(publish, repository, aliases, servable, facts):
     written, pushed = publish(facts, servable)
     path = repository.path(NAME, 1)
-    assert written == {"published": True, "label": "stable", "path": str(path), "sha256": facts["sha256"]}
+    done = {"published": True, "label": "stable", "before": None}
+    assert written == done | {"path": str(path), "sha256": facts["sha256"]}
     assert pushed == {"pushed": 1, "pushed_version": "1", "pushed_destination": str(path), "sha256": facts["sha256"]}
     assert digest(path) == repository.sha256(NAME, 1) == facts["sha256"]
     assert repository.labels(NAME) == {"stable": 1}
@@ -98,8 +99,8 @@ def test_a_doubly_blessed_model_is_published_under_its_registered_number(publish
 
 
 def test_label_and_alias_move_together(publish, repository, aliases, variant):
-    publish(*variant(1))
-    publish(*variant(2))
+    (first, _), (second, _) = publish(*variant(1)), publish(*variant(2))
+    assert (first["before"], second["before"]) == (None, 1)
     assert (repository.labels(NAME), aliases()) == ({"stable": 2}, {"champion": 2})
     publish(*variant(3), label="canary")
     assert (repository.labels(NAME), aliases()) == ({"stable": 2, "canary": 3}, {"champion": 2, "challenger": 3})
@@ -107,33 +108,18 @@ def test_label_and_alias_move_together(publish, repository, aliases, variant):
 
 
 def test_publishing_again_changes_nothing_and_restores_a_lost_repository(publish, repository, aliases, servable, facts):
-    first = publish(facts, servable)
-    assert publish(facts, servable) == first
+    (first, pushed) = publish(facts, servable)
+    assert publish(facts, servable) == (first | {"before": 1}, pushed)
     shutil.rmtree(repository.root)
-    assert publish(facts, servable) == first
+    assert publish(facts, servable) == (first, pushed)
     assert repository.verify(NAME, 1) == []
     assert (repository.labels(NAME), aliases()) == ({"stable": 1}, {"champion": 1})
 
 
-SLOW = {"blessed": False, "message": "too slow"}
-
-
-@pytest.mark.parametrize(
-    ("verdict", "reason"),
-    [
-        ({"blessed": False}, "the evaluation did not bless it"),
-        ({"infra_blessed": False, "infra": SLOW}, "infra validation did not bless it: too slow"),
-        (
-            {"blessed": False, "infra_blessed": False, "infra": SLOW},
-            "the evaluation did not bless it; infra validation did not bless it: too slow",
-        ),
-    ],
-)
-def test_what_is_not_doubly_blessed_is_withheld_with_the_reason(
-    publish, repository, aliases, servable, facts, verdict, reason
-):
-    written, pushed = publish(facts | verdict, servable)
-    assert written == {"published": False, "reason": reason}
+@pytest.mark.parametrize("verdict", [{"blessed": False}, {"infra_blessed": False}])
+def test_what_is_not_doubly_blessed_is_withheld_with_the_reason(publish, repository, aliases, servable, facts, verdict):
+    written, pushed = publish(facts | verdict | {"objections": ["too wrong", "too slow"]}, servable)
+    assert written == {"published": False, "reason": "too wrong; too slow"}
     assert (pushed["pushed"], pushed["pushed_version"], pushed["pushed_destination"]) == (0, "1", "")
     assert (repository.models(), aliases()) == ([], {})
 

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 from tfx.types import channel_utils, standard_artifacts
 
+from components.registrar import evaluation
 from components.registrar.component import Registrar
-from components.registrar.executor import evaluation_metrics
 from serving.repository import digest
 
 
@@ -22,14 +22,21 @@ def model_artifact(saved_model):
 
 @pytest.fixture(scope="module")
 def evaluated(execute, channel, lenet5, run_training, examples, tmp_path_factory):
-    """Runs TFX's Evaluator on the LeNet-5, its baseline a model that learnt nothing; returns its outputs."""
+    """Runs TFX's Evaluator on the LeNet-5, its baseline a model that learnt nothing; no threshold holds."""
     import tensorflow_model_analysis as tfma
     from tfx.components import Evaluator
 
     root = tmp_path_factory.mktemp("evaluated")
     ignorant, _ = run_training(root / "ignorant", epochs=1, learning_rate=1e-9)
     models = {"model": model_artifact(lenet5[0]), "baseline_model": model_artifact(ignorant)}
-    metrics = [tfma.MetricConfig(class_name="SparseCategoricalAccuracy", config='{"name": "accuracy"}')]
+    out_of_reach = tfma.MetricThreshold(
+        value_threshold=tfma.GenericValueThreshold(lower_bound={"value": 0.9999}),
+        change_threshold=tfma.GenericChangeThreshold(
+            direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute={"value": 0.99}
+        ),
+    )
+    accuracy = {"class_name": "SparseCategoricalAccuracy", "config": '{"name": "accuracy"}'}
+    metrics = [tfma.MetricConfig(**accuracy, threshold=out_of_reach)]
     config = tfma.EvalConfig(
         model_specs=[tfma.ModelSpec(signature_name="classify", label_key="label", prediction_key="scores")],
         slicing_specs=[tfma.SlicingSpec()],
@@ -45,13 +52,21 @@ def evaluated(execute, channel, lenet5, run_training, examples, tmp_path_factory
 
 
 def test_the_metrics_are_the_candidates_on_the_test_split(evaluated, lenet5, examples, records):
-    found = evaluation_metrics(evaluated["evaluation"].uri)
+    found = evaluation.metrics(evaluated["evaluation"].uri)
     rows = records(examples, "test")
     answer = tf.saved_model.load(str(lenet5[0])).signatures["classify"](inputs=tf.constant(rows))
     labels = [tf.train.Example.FromString(row).features.feature["label"].int64_list.value[0] for row in rows]
     right = float(np.mean(answer["scores"].numpy().argmax(axis=1) == labels))
     assert right > 0.3, "a candidate that knows no more than its baseline would prove nothing"
     assert found["accuracy"] == pytest.approx(right, abs=1e-6)
+
+
+def test_an_objection_names_the_metric_what_was_required_and_what_came(evaluated):
+    found = evaluation.metrics(evaluated["evaluation"].uri)
+    assert sorted(evaluation.objections(evaluated["evaluation"].uri)) == [
+        f"accuracy must be at least 0.9999. Received: {found['accuracy']:.4f}",
+        f"accuracy must change by +0.99 against the champion's, or better. Received: {found['accuracy_diff']:+.4f}",
+    ]
 
 
 def test_registers_what_it_gathered(in_child, execute, evaluated, lenet5, servable, facts, mlflow_place, tmp_path):
@@ -63,8 +78,9 @@ def test_registers_what_it_gathered(in_child, execute, evaluated, lenet5, servab
     assert written["model_uri"] == str(lenet5[0].parent)
     assert written["pipeline_run"] == "run-1"
     assert written["training"] == lenet5[1]
-    assert written["evaluation"] == evaluation_metrics(evaluated["evaluation"].uri)
+    assert written["evaluation"] == evaluation.metrics(evaluated["evaluation"].uri)
     assert written["infra"] == facts["infra"]
+    assert written["objections"] == evaluation.objections(evaluated["evaluation"].uri)
     assert (written["blessed"], written["infra_blessed"]) == (False, True)
     assert all(written[key] for key in ("run_id", "parent_run_id", "model_id"))
 

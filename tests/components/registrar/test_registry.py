@@ -126,7 +126,12 @@ def read_version(client):
     curve = client.get_metric_history(version.run_id, "train/val_accuracy")
     logged = client.get_logged_model(version.source.removeprefix("models:/"))
     return (
-        {"tags": version.tags, "run_id": version.run_id, "model_id": logged.model_id},
+        {
+            "tags": version.tags,
+            "description": version.description,
+            "run_id": version.run_id,
+            "model_id": logged.model_id,
+        },
         {
             "name": run.info.run_name,
             "status": run.info.status,
@@ -140,11 +145,14 @@ def read_version(client):
     )
 
 
-def test_a_later_word_on_a_known_model_changes_its_tags(register, in_child, mlflow_place):
-    assert register(blessed=False)["version"] == 1
+def test_a_later_word_on_a_known_model_changes_what_is_said_of_it(register, in_child, mlflow_place):
+    assert register(blessed=False, objections=["too wrong", "too slow"])["version"] == 1
+    version, *_ = in_child(look, mlflow_place, read_version)
+    assert (version["tags"]["blessed"], version["description"]) == ("false", "Withheld: too wrong; too slow")
     assert register(blessed=True, pipeline_run="run-2")["version"] == 1
     version, *_ = in_child(look, mlflow_place, read_version)
     assert (version["tags"]["blessed"], version["tags"]["pipeline_run"]) == ("true", "run-2")
+    assert version["description"].startswith("Blessed")
 
 
 def test_long_training_is_recorded_whole(register, in_child, mlflow_place, facts):
