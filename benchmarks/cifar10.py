@@ -12,7 +12,6 @@ import argparse
 import json
 import tarfile
 import tempfile
-import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from measured import RESULTS, circumstances
 
 import models
 from components import images, names
-from components.trainer import run
+from components.trainer import checkpoints, run
 from components.trainer.input_pipeline import PixelStatistics, batches
 
 SHAPE = (32, 32, 3)
@@ -94,14 +93,15 @@ def measure(name: str, data: Data, times: float) -> dict[str, Any]:
     usual = models.recipe(name, "small")
     recipe = usual.replace(epochs=max(2, round(times * usual.epochs)), flip=True)
     plan = run.TrainingPlan(name, "small", {}, recipe, SHAPE, data.classes, "auto")
-    started = time.monotonic()
     # The last epoch is what counts: nothing is chosen by the test images that stand in for validation here.
-    model, history = run.train(plan, data.statistics, data.files["train"], data.files["test"])
-    seconds = time.monotonic() - started
+    with tempfile.TemporaryDirectory() as folder:
+        model, done = run.train(
+            plan, data.statistics, data.files["train"], data.files["test"], checkpoints.Checkpoints(Path(folder))
+        )
     _, accuracy = model.evaluate(batches(data.files["test"], SHAPE, 500), verbose=0)
-    row = {"architecture": name, "epochs": recipe.epochs, "accuracy": accuracy, "seconds": seconds}
-    print(f"{name:20} {recipe.epochs:3} epochs  {accuracy:.3f}  {seconds:6.0f} s", flush=True)
-    return {**row, "train_accuracy": history["accuracy"][-1]}
+    row = {"architecture": name, "epochs": recipe.epochs, "accuracy": accuracy, "seconds": done.seconds}
+    print(f"{name:20} {recipe.epochs:3} epochs  {accuracy:.3f}  {done.seconds:6.0f} s", flush=True)
+    return {**row, "train_accuracy": done.history["accuracy"][-1]}
 
 
 if __name__ == "__main__":

@@ -72,6 +72,19 @@ class Beam(_Section):
     args: tuple[str, ...] = Field(default=(), description="Options for Apache Beam, such as --runner=….", strict=False)
 
 
+class Runner(_Section):
+    """What a step may take."""
+
+    step_minutes: float | None = Field(
+        default=None, gt=0, description="A step that takes longer is ended, and its branch with it."
+    )
+    retries: int = Field(
+        default=2,
+        ge=0,
+        description="How often a step starts again that failed in passing: a connection lost, a database locked.",
+    )
+
+
 class Config(_Section):
     """One pipeline: a data set, the architectures to train on it, and what is asked of them."""
 
@@ -84,6 +97,7 @@ class Config(_Section):
     gate: Gate = Gate()
     publish: Publish = Publish()
     beam: Beam = Beam()
+    runner: Runner = Runner()
 
     @pydantic.model_validator(mode="after")
     def _plans_resolve(self) -> "Config":

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from components.progress import Event
-from pipeline.leaderboard import short
+from pipeline.leaderboard import duration, short
 from pipeline.runners.local import Listener, NodeRecord
 
 MARKS = {
@@ -63,7 +63,11 @@ class PlainView:
         return self._hear
 
     def _hear(self, record: NodeRecord, event: Event | None) -> None:
-        if event is not None or record.state in ("waiting", "running"):
+        if event is not None or record.state == "running":
+            return
+        if record.state == "waiting":
+            again = f"{record.id} starts again in a moment: {record.error}"
+            self._console.print(again, highlight=False, markup=False, soft_wrap=True)
             return
         self._ended += 1
         error = f" error={record.error!r}" if record.error else ""
@@ -182,8 +186,10 @@ def _now(branch: _Branch) -> Text:
 
 
 def _epoch(event: Event) -> str:
-    parts = [f"{event['epoch']}/{event['epochs']}", f"loss {event['loss']:.3f}"]
+    """Says how far training is, what matters most first: a narrow screen cuts off the end."""
+    left = float(str(event["seconds_left"]))
+    parts = [f"{event['epoch']}/{event['epochs']}", f"{duration(left)} left"]
     if "val_accuracy" in event:
         parts.append(f"val acc {event['val_accuracy']:.3f}")
     rate = short(round(float(str(event["images_per_second"]))))
-    return ", ".join([*parts, f"{rate} img/s"])
+    return ", ".join([*parts, f"loss {event['loss']:.3f}", f"{rate} img/s"])

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import datetime
 import json
+import math
 import os
 import secrets
 import signal
@@ -86,13 +87,19 @@ def run(
     directory = workspace.run(run_id)
     with _alone(workspace), _children(directory / "logs") as children:
         compiled = children.call("compile", compile_pipeline, config, workspace, run_id, force)
-        nodes = local.run(compiled, children, jobs or local.cores(), observe(list(compiled.upstream)))
+        listener = observe(list(compiled.upstream))
+        nodes = local.run(compiled, children, jobs or local.cores(), listener, _limits(config))
         rows = _rows(config, workspace, nodes)
         outcome = Outcome(run_id, rows, nodes, time.monotonic() - started, directory)
         _write_summary(outcome, config)
         if any(node.state == "ran" and node.id.startswith("Registrar.") for node in nodes):
             children.call("mlflow", _close_parent, workspace.tracking_uri, config.dataset.name, run_id, rows, directory)
     return dataclasses.replace(outcome, seconds=time.monotonic() - started)
+
+
+def _limits(config: Config) -> local.Limits:
+    minutes = config.runner.step_minutes
+    return local.Limits(math.inf if minutes is None else minutes * 60, config.runner.retries)
 
 
 @contextlib.contextmanager

@@ -15,23 +15,23 @@ import tensorflow as tf
 from models.recipes import Recipe
 
 
-def augmented(batches: tf.data.Dataset, recipe: Recipe) -> tf.data.Dataset:
-    """Changes each image of each batch at random: by the recipe's seed alone, and anew in each epoch.
+def augmented(batches: tf.data.Dataset, recipe: Recipe, first_step: int = 0) -> tf.data.Dataset:
+    """Changes each image of each batch at random: by the recipe's seed and the number of the step alone.
 
     Args:
       batches: uint8 pixels [N, H, W, C] and labels [N].
       recipe: Where it asks for none of `flip`, `shift`, `rotation`, `crop` and `colour`, the batches stay as they are.
+      first_step: Number of the first batch.
     """
     if not (recipe.colour or _moves(recipe)):
         return batches
-    seeds = tf.data.Dataset.random(recipe.seed, rerandomize_each_iteration=True).batch(2)
 
     @tf.autograph.experimental.do_not_convert
-    def change(batch: tuple[tf.Tensor, tf.Tensor], seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def change(step: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         images, labels = batch
-        return _changed(images, recipe, seed), labels
+        return _changed(images, recipe, tf.stack([tf.constant(recipe.seed, tf.int64), step])), labels
 
-    return tf.data.Dataset.zip(batches, seeds).map(change, num_parallel_calls=tf.data.AUTOTUNE)
+    return batches.enumerate(first_step).map(change, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def _moves(recipe: Recipe) -> bool:

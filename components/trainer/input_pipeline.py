@@ -18,10 +18,24 @@ class PixelStatistics:
     variance: tuple[float, ...]
 
 
-def training_batches(patterns: Sequence[str], image_shape: images.Shape, recipe: Recipe) -> tf.data.Dataset:
-    """Reads transformed examples as `batches` does, by a recipe: in a new order each epoch, and augmented."""
-    rows = _rows(patterns, image_shape).shuffle(10_000, seed=recipe.seed, reshuffle_each_iteration=True)
-    return augmentation.augmented(rows.batch(recipe.batch_size), recipe).prefetch(tf.data.AUTOTUNE)
+def training_batches(
+    patterns: Sequence[str], image_shape: images.Shape, recipe: Recipe, done: int = 0
+) -> tf.data.Dataset:
+    """Reads transformed examples as `batches` does, by a recipe: all its epochs, one after the other, augmented.
+
+    The seed alone decides what comes when; a training that goes on sees what it would have seen.
+
+    Args:
+      patterns: Of the files of the train split.
+      image_shape: Height, width, channels.
+      recipe: How to train.
+      done: Epochs to leave out.
+    """
+    steps = -(-count(patterns) // recipe.batch_size)
+    epoch = _rows(patterns, image_shape).shuffle(10_000, seed=recipe.seed).batch(recipe.batch_size)
+    # One iterator for all epochs: how many of them Keras would take for each is no promise of its own.
+    left = epoch.repeat(recipe.epochs).skip(done * steps)
+    return augmentation.augmented(left, recipe, done * steps).prefetch(tf.data.AUTOTUNE)
 
 
 def batches(patterns: Sequence[str], image_shape: images.Shape, batch_size: int) -> tf.data.Dataset:

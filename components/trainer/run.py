@@ -20,7 +20,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 import models
 from components import names
 from components.progress import report
-from components.trainer import export, input_pipeline, objectives, optimizers
+from components.trainer import checkpoints, export, input_pipeline, objectives, optimizers
 from models.inference import for_inference
 from models.recipes import Recipe
 
@@ -61,6 +61,10 @@ class DivergedError(RuntimeError):
     """Training produced a loss that is not a number."""
 
 
+class MemoryShortError(RuntimeError):
+    """A step needs more memory than there is."""
+
+
 def run_fn(fn_args: FnArgs) -> None:
     """Trains one architecture and exports it as a SavedModel.
 
@@ -69,15 +73,17 @@ def run_fn(fn_args: FnArgs) -> None:
 
     Raises:
       DivergedError: The loss became NaN or infinite.
+      MemoryShortError: A batch doesn't fit.
     """
     plan = TrainingPlan.from_config(fn_args.custom_config)
     statistics = input_pipeline.pixel_statistics(fn_args.train_files, plan.image_shape[-1])
-    started = time.monotonic()
-    model, history = train(plan, statistics, fn_args.train_files, fn_args.eval_files)
-    seconds = time.monotonic() - started
+    decisive = [fn_args.custom_config, fn_args.train_files, tf.__version__, keras.__version__]
+    kept = checkpoints.Checkpoints(checkpoints.place(Path(fn_args.model_run_dir), decisive))
+    model, done = train(plan, statistics, fn_args.train_files, fn_args.eval_files, kept)
     servable = _for_inference(plan, model, statistics)
     export.export(servable, plan.class_names, plan.image_shape, fn_args.serving_model_dir)
-    _record(plan, servable, history, seconds, Path(fn_args.model_run_dir))
+    _record(plan, servable, done, Path(fn_args.model_run_dir))
+    kept.forget()
 
 
 def train(
@@ -85,13 +91,23 @@ def train(
     statistics: input_pipeline.PixelStatistics,
     train_files: list[str],
     validation_files: list[str],
-) -> tuple[keras.Model, dict[str, list[float]]]:
-    """Trains by the recipe; returns the model, as `export.pixel_model` makes it, and its metrics by epoch."""
+    kept: checkpoints.Checkpoints,
+) -> tuple[keras.Model, checkpoints.Progress]:
+    """Trains by the recipe, from the checkpoint on that a killed attempt left.
+
+    Returns:
+      The model, as `export.pixel_model` makes it, and what all attempts came to: the weights, order of images and
+      random changes are those of a training that nothing stopped.
+
+    Raises:
+      DivergedError: The loss became NaN or infinite.
+      MemoryShortError: A batch doesn't fit.
+    """
     recipe = plan.recipe
+    started = time.monotonic()
     keras.utils.set_random_seed(recipe.seed)
     size = input_pipeline.count(train_files)
     steps = -(-size // recipe.batch_size)
-    training = input_pipeline.training_batches(train_files, plan.image_shape, recipe)
     validation = input_pipeline.batches(validation_files, plan.image_shape, 1024)
     with _strategy().scope():
         model = _build(plan, statistics)
@@ -99,16 +115,30 @@ def train(
         # Keras would trace the training step twice, once to create these variables and once with them.
         model.optimizer.build(model.trainable_variables)
         model.evaluate(validation.take(1), verbose=0)
-    history = model.fit(
-        training,
-        validation_data=validation,
-        epochs=recipe.epochs,
-        shuffle=False,  # The pipeline does, by the seed.
-        callbacks=[_Progress(recipe.epochs, size), keras.callbacks.TerminateOnNaN()],
-        verbose=0,
-    ).history
-    _check_finite(plan, history)
-    return model, {name: [float(value) for value in values] for name, values in history.items()}
+        before = kept.restore(model)
+    training = input_pipeline.training_batches(train_files, plan.image_shape, recipe, before.epochs)
+    watching = [_Finite(plan), _Progress(recipe.epochs, size), checkpoints.Keep(kept, before)]
+    try:
+        history = model.fit(
+            training,
+            validation_data=validation,
+            initial_epoch=before.epochs,
+            epochs=recipe.epochs,
+            steps_per_epoch=steps,
+            shuffle=False,  # The pipeline does, by the seed.
+            callbacks=watching,
+            verbose=0,
+        ).history
+    except tf.errors.ResourceExhaustedError as error:
+        raise MemoryShortError(
+            f"A batch that fits into memory is required. Received: `batch_size` {recipe.batch_size} of "
+            f"{plan.architecture}, which doesn't; try {max(1, recipe.batch_size // 2)}."
+        ) from error
+    seconds = before.seconds + time.monotonic() - started
+    curves = {
+        name: [*before.history.get(name, []), *map(float, history.get(name, []))] for name in before.history | history
+    }
+    return model, checkpoints.Progress(recipe.epochs, curves, seconds)
 
 
 def _build(plan: TrainingPlan, statistics: input_pipeline.PixelStatistics) -> keras.Model:
@@ -154,18 +184,7 @@ def _strategy() -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy() if several else tf.distribute.get_strategy()
 
 
-def _check_finite(plan: TrainingPlan, history: dict[str, list[float]]) -> None:
-    for epoch, loss in enumerate(history["loss"], start=1):
-        if not math.isfinite(loss):
-            raise DivergedError(
-                f"A finite loss is required. Received: {loss} in epoch {epoch} of {plan.architecture}; "
-                f"try a `learning_rate` below {plan.recipe.learning_rate} or set `clip_norm`."
-            )
-
-
-def _record(
-    plan: TrainingPlan, servable: keras.Model, history: dict[str, list[float]], seconds: float, directory: Path
-) -> None:
+def _record(plan: TrainingPlan, servable: keras.Model, done: checkpoints.Progress, directory: Path) -> None:
     facts = models.describe(
         plan.architecture,
         input_shape=plan.image_shape,
@@ -179,8 +198,8 @@ def _record(
         "form": plan.form,
         "options": plan.options,
         "recipe": dataclasses.asdict(plan.recipe),
-        "history": history,
-        "train_seconds": seconds,
+        "history": done.history,
+        "train_seconds": done.seconds,
         "devices": [device.name for device in tf.config.list_logical_devices()],
         "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
     }
@@ -188,16 +207,43 @@ def _record(
     (directory / names.TRAINING_FILE).write_text(json.dumps(content, indent=2), encoding="utf-8")
 
 
+class _Finite(keras.callbacks.Callback):
+    """Ends training at the first step whose loss is no number."""
+
+    def __init__(self, plan: TrainingPlan) -> None:
+        super().__init__()
+        self._plan, self._epoch = plan, 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._epoch = epoch + 1
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        if not math.isfinite(loss := (logs or {}).get("loss", 0.0)):
+            raise DivergedError(
+                f"A finite loss is required. Received: {loss} in step {batch + 1} of epoch {self._epoch} of "
+                f"{self._plan.architecture}; try a `learning_rate` below {self._plan.recipe.learning_rate:g}, a longer "
+                "`warmup_epochs`, or set `clip_norm`."
+            )
+
+
 class _Progress(keras.callbacks.Callback):
     """Tells the runner about every epoch."""
 
     def __init__(self, epochs: int, images: int) -> None:
         super().__init__()
-        self._epochs, self._images, self._started = epochs, images, 0.0
+        self._epochs, self._images = epochs, images
+        self._began = self._epoch_began = 0.0
+        self._done = 0
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        self._began = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._started = time.monotonic()
+        self._epoch_began = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        rate = self._images / max(time.monotonic() - self._started, 1e-9)
-        report(epoch=epoch + 1, epochs=self._epochs, images_per_second=rate, **(logs or {}))
+        now = time.monotonic()
+        self._done += 1
+        rate = self._images / max(now - self._epoch_began, 1e-9)
+        left = (now - self._began) / self._done * (self._epochs - epoch - 1)
+        report(epoch=epoch + 1, epochs=self._epochs, images_per_second=rate, seconds_left=left, **(logs or {}))

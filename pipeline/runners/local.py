@@ -1,6 +1,7 @@
 """The local runner: TFX's launcher, node by node, each in a child of a preloaded fork server, branches in parallel."""
 
 import dataclasses
+import math
 import multiprocessing
 import os
 import time
@@ -18,6 +19,7 @@ from pipeline.runners import node as child
 from pipeline.runners.node import Compiled, Failure, NodeResult
 
 STOP_TIMEOUT_S = 4.0
+FIRST_PAUSE_S = 1.0
 
 
 @dataclasses.dataclass
@@ -27,9 +29,10 @@ class NodeRecord:
     Attributes:
       state: waiting, running, then ran, cached, failed or skipped.
       seconds: Wall time, from the start of its process to its end.
-      error: Why it failed, and where its log is; or why it was skipped.
+      error: Why it failed, and where its log is; or why it was skipped, or starts again.
       outputs: URIs of its output artifacts by key.
       uncached: Why it had to run though nothing may have changed.
+      attempts: How often it was started.
     """
 
     id: str
@@ -38,6 +41,7 @@ class NodeRecord:
     error: str = ""
     outputs: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     uncached: str = ""
+    attempts: int = 0
 
 
 Listener = Callable[[NodeRecord, Event | None], None]
@@ -77,6 +81,13 @@ class Children:
             connection.close()
         return kind, content
 
+    def end(self, connection: Connection) -> None:
+        """Ends a child at once."""
+        process = self._running.pop(connection)
+        process.kill()
+        process.join()
+        connection.close()
+
     def call(self, name: str, work: Callable[..., Any], *arguments: Any) -> Any:
         """Runs `work(*arguments)` in a child and waits for it.
 
@@ -113,7 +124,20 @@ class Children:
             forkserver.ensure_running()
 
 
-def run(compiled: Compiled, children: Children, jobs: int, listener: Listener) -> list[NodeRecord]:
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What a node may take.
+
+    Attributes:
+      seconds: From the start of its process; a node that takes longer is ended, and has failed.
+      retries: How often it starts again after a failure in passing.
+    """
+
+    seconds: float = math.inf
+    retries: int = 0
+
+
+def run(compiled: Compiled, children: Children, jobs: int, listener: Listener, limits: Limits) -> list[NodeRecord]:
     """Runs every node whose upstream nodes succeeded; one that fails costs only what depends on it.
 
     Args:
@@ -121,31 +145,49 @@ def run(compiled: Compiled, children: Children, jobs: int, listener: Listener) -
       children: Where nodes run.
       jobs: How many at a time.
       listener: Hears of every change of a record, and of the progress inside a node.
+      limits: Of every node.
 
     Returns:
       The records in topological order.
     """
     records = {name: NodeRecord(name, uncached=compiled.uncached.get(name, "")) for name in compiled.upstream}
     running: dict[Connection, tuple[NodeRecord, float]] = {}
+    resting: dict[str, float] = {}  # Until when: what failed in passing and starts again.
     threads = max(1, cores() // jobs)
+
+    def end(connection: Connection, result: NodeResult | Failure) -> None:
+        record, started = running.pop(connection)
+        now = time.monotonic()
+        record.seconds = now - started
+        _finish(record, result, children.log(record.id), limits.retries)
+        if record.state == "waiting":
+            resting[record.id] = now + FIRST_PAUSE_S * 2 ** (record.attempts - 1)
+        listener(record, None)
+
     while True:
         _skip(records, compiled.upstream, listener)
-        for record in _ready(records, compiled.upstream)[: jobs - len(running)]:
-            record.state = "running"
+        now = time.monotonic()
+        ready = [record for record in _ready(records, compiled.upstream) if resting.get(record.id, now) <= now]
+        for record in ready[: jobs - len(running)]:
+            record.state, record.error, record.attempts = "running", "", record.attempts + 1
+            resting.pop(record.id, None)
             listener(record, None)
             connection = children.start(record.id, child.launch, compiled.ir, record.id, threads)
-            running[connection] = (record, time.monotonic())
-        if not running:
+            running[connection] = (record, now)
+        if not running and not resting:
             return list(records.values())
-        for ready in wait(list(running)):
-            assert isinstance(ready, Connection)
-            record, started = running[ready]
-            kind, content = children.receive(ready)
+        nearest = min([*(started + limits.seconds for _, started in running.values()), *resting.values()])
+        for answered in wait(list(running), None if nearest == math.inf else max(0.0, nearest - time.monotonic())):
+            assert isinstance(answered, Connection)
+            kind, content = children.receive(answered)
             if kind == "done":
-                del running[ready]
-                record.seconds = time.monotonic() - started
-                _finish(record, content, children.log(record.id))
-            listener(record, content if kind == "progress" else None)
+                end(answered, content)
+            else:
+                listener(running[answered][0], content)
+        for connection, (_, started) in list(running.items()):
+            if time.monotonic() - started > limits.seconds:
+                children.end(connection)
+                end(connection, Failure(f"It took longer than the {limits.seconds / 60:g} minutes that it may.", 1))
 
 
 def cores() -> int:
@@ -167,11 +209,13 @@ def _skip(records: dict[str, NodeRecord], upstream: dict[str, list[str]], listen
             listener(record, None)
 
 
-def _finish(record: NodeRecord, result: NodeResult | Failure, log: Path) -> None:
-    if isinstance(result, Failure):
-        record.state, record.error = "failed", f"{result.message} (log: {log})"
-    else:
+def _finish(record: NodeRecord, result: NodeResult | Failure, log: Path, retries: int) -> None:
+    """Takes down how a node ended; one that failed in passing waits to start again."""
+    if isinstance(result, NodeResult):
         record.state, record.outputs = result.state, result.outputs
+    else:
+        record.state = "waiting" if result.passing and record.attempts <= retries else "failed"
+        record.error = f"{result.message} (log: {log})"
 
 
 def _died(exit_code: int | None) -> str:

@@ -23,14 +23,23 @@ from pipeline.workspace import Workspace
 
 # What an upstream library wraps around the sentence that matters.
 MESSAGE_LIMIT = 600
+# What Python, requests, gRPC's and MLMD's wrappers call an error that passes; their classes cost seconds to import.
+PASSING = {"ConnectionError", "ConnectTimeout", "ReadTimeout", "UnavailableError", "AbortedError"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """Why a child failed: a sentence for the screen; the traceback is in its log."""
+    """Why a child failed.
+
+    Attributes:
+      message: A sentence for the screen; the traceback is in the child's log.
+      code: The exit code that it asks for.
+      passing: Whether the same may succeed a little later.
+    """
 
     message: str
     code: int
+    passing: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +74,7 @@ class Compiled:
 
 def in_child(connection: Connection, log: Path, work: Callable[..., Any], *arguments: Any) -> None:
     """Runs `work` with its output in a log file; sends its progress, then its result or a `Failure`."""
+    _volunteer()
     twin.prepare(connection)
     _log_to(log)
     if (runner := multiprocessing.parent_process()) is not None:
@@ -185,10 +195,27 @@ def _outcome(mlmd: Any, execution_id: int) -> tuple[str, dict[str, list[str]]]:
 def _failure(error: BaseException) -> Failure:
     """Finds the sentence that matters: TFX and Beam wrap what an executor raised."""
     code = error.code if isinstance(error, ConvoyError) else 1
+    passing = _is_passing(error)
     while error.__cause__ is not None and not is_ours(error):
         error = error.__cause__
     message = str(error) if is_ours(error) else f"{type(error).__name__}: {error}"
-    return Failure(" ".join(message.split())[:MESSAGE_LIMIT], int(code))
+    return Failure(" ".join(message.split())[:MESSAGE_LIMIT], int(code), passing)
+
+
+def _is_passing(error: BaseException | None) -> bool:
+    """Tells whether something that passes is at the bottom of an error: a connection, or a lock of a database."""
+    while error is not None:
+        kinds = {kind.__name__ for kind in type(error).__mro__}
+        if kinds & PASSING or "database is locked" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _volunteer() -> None:
+    """Has Linux end this process before the runner, the fork server or a server, where memory runs out."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
 
 
 def _log_to(path: Path) -> None:

@@ -18,7 +18,14 @@ from pipeline.runners.local import NodeRecord
 SHARED = ["DatasetGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "DataGate", "Transform"]
 STEPS = ["Trainer", "Evaluator", "InfraValidator", "Registrar", "Publisher"]
 NODES = SHARED + [f"{step}.{name}" for name in models.names() for step in STEPS]
-EPOCH = {"epoch": 12, "epochs": 15, "loss": 0.1234, "val_accuracy": 0.9567, "images_per_second": 12345.6}
+EPOCH = {
+    "epoch": 12,
+    "epochs": 15,
+    "loss": 0.1234,
+    "val_accuracy": 0.9567,
+    "images_per_second": 12345.6,
+    "seconds_left": 95.2,
+}
 LONG = (
     "A finite loss is required. Received: nan in epoch 1 of resnet20; try a `learning_rate` below 0.1 or `clip_norm`."
 )
@@ -62,7 +69,7 @@ def test_the_live_view_is_a_line_a_branch_and_none_is_wider_than_the_terminal(li
     assert "====== " in by_name["data"]
     assert by_name["data"].split()[-1] == "done"
     assert "●····" in by_name[first]
-    assert "12/15, loss 0.123, val acc 0.957, 12.3k img/s" in by_name[first]
+    assert "12/15, 95.2s left, val acc 0.957, loss 0.123" in by_name[first]
     assert "✗-···" in by_name[second]
     assert "Trainer failed: A finite loss is required." in by_name[second]
     assert "✓✓✓✓✓" in by_name[third]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from components import images
 from components.dataset_gen import scans
 from components.trainer import input_pipeline
 from models.recipes import Recipe
@@ -16,17 +17,19 @@ def files(few):
     return [few[0]]
 
 
-def epochs(dataset, count):
-    """Reads a data set several times over, as `fit` does; returns the batches of each time."""
-    return [list(dataset.as_numpy_iterator()) for _ in range(count)]
+def epochs(dataset):
+    """Reads a data set of 320 images; returns the batches of each epoch."""
+    batches = list(dataset.as_numpy_iterator())
+    return [batches[start : start + 5] for start in range(0, len(batches), 5)]
 
 
 def order(batches):
     return [image.tobytes() for images, _ in batches for image in images]
 
 
-def training(files, seed, batch_size=64, **fields):
-    return input_pipeline.training_batches(files, SHAPE, Recipe(seed=seed, batch_size=batch_size, **fields))
+def training(files, seed, batch_size=64, epochs=1, done=0, **fields):
+    recipe = Recipe(seed=seed, batch_size=batch_size, epochs=epochs, **fields)
+    return input_pipeline.training_batches(files, SHAPE, recipe, done)
 
 
 @pytest.mark.parametrize("fields", [None, {}, {"shift": 0.125, "rotation": 10.0}], ids=str)
@@ -50,34 +53,49 @@ def test_the_order_is_that_of_the_files_except_in_training(files, few, transform
     rows = [tf.train.Example.FromString(record) for record in records(transformed["transformed_examples"], "train")]
     encoded = [row.features.feature["image"].bytes_list.value[0] for row in rows[:320]]
     expected = [tf.io.decode_png(image).numpy().tobytes() for image in encoded]
-    first, second = epochs(input_pipeline.batches(files, SHAPE, 64), 2)
-    assert order(first) == order(second) == expected
+    data = input_pipeline.batches(files, SHAPE, 64)
+    assert order(data.as_numpy_iterator()) == order(data.as_numpy_iterator()) == expected
 
 
 def test_in_training_each_epoch_has_an_order_of_its_own_and_every_run_the_same(files):
-    first, second, third = epochs(training(files, 5), 3)
+    first, second, third = epochs(training(files, 5, epochs=3))
     assert len({tuple(order(epoch)) for epoch in (first, second, third)}) == 3
-    assert (
-        sorted(order(first))
-        == sorted(order(second))
-        == sorted(order(epochs(input_pipeline.batches(files, SHAPE, 64), 1)[0]))
-    )
-    again = epochs(training(files, 5), 3)
+    (plain,) = epochs(input_pipeline.batches(files, SHAPE, 64))
+    assert sorted(order(first)) == sorted(order(second)) == sorted(order(plain))
+    again = epochs(training(files, 5, epochs=3))
     assert [order(epoch) for epoch in again] == [order(epoch) for epoch in (first, second, third)]
-    other = epochs(training(files, 6), 1)[0]
+    (other,) = epochs(training(files, 6))
     assert order(other) != order(first)
 
 
 def test_each_epoch_augments_the_cached_images_anew(files):
     """Without the order, only the mirrored images tell one epoch from another."""
-    plain = sorted(order(epochs(input_pipeline.batches(files, SHAPE, 64), 1)[0]))
+    plain = sorted(order(input_pipeline.batches(files, SHAPE, 64).as_numpy_iterator()))
     mirrored = {np.frombuffer(image, np.uint8).reshape(SHAPE)[:, ::-1].tobytes() for image in plain}
-    first, second = (sorted(order(epoch)) for epoch in epochs(training(files, 5, flip=True), 2))
+    first, second = (sorted(order(epoch)) for epoch in epochs(training(files, 5, epochs=2, flip=True)))
     assert first != second
-    for images in (first, second):
-        assert plain != images
-        assert set(images) <= {*plain, *mirrored}
-    assert [sorted(order(epoch)) for epoch in epochs(training(files, 5, flip=True), 2)] == [first, second]
+    for found in (first, second):
+        assert plain != found
+        assert set(found) <= {*plain, *mirrored}
+
+
+@pytest.mark.parametrize("done", [0, 1, 2, 3])
+def test_what_is_left_after_some_epochs_is_what_would_have_come(files, done):
+    changes = {"epochs": 3, "shift": 0.125, "rotation": 10.0, "colour": 0.2}
+    whole, left = epochs(training(files, 5, **changes)), epochs(training(files, 5, done=done, **changes))
+    assert [order(epoch) for epoch in left] == [order(epoch) for epoch in whole[done:]]
+
+
+def test_each_image_is_decoded_once(files, monkeypatch):
+    decoded, real = [], images.decode
+
+    def decode(encoded, shape):
+        tf.py_function(lambda: decoded.append(1), [], [])
+        return real(encoded, shape)
+
+    monkeypatch.setattr(input_pipeline.images, "decode", decode)
+    batches = list(training(files, 5, epochs=3))
+    assert (len(batches), len(decoded)) == (15, 1)  # One call for up to 1,024 images.
 
 
 def test_counts_the_examples_of_all_patterns(few):

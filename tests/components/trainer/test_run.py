@@ -17,7 +17,7 @@ import models
 from components import progress
 from components.dataset_gen import scans
 from components.trainer import input_pipeline, run
-from components.trainer.run import DivergedError
+from components.trainer.run import DivergedError, MemoryShortError
 from models.recipes import Recipe
 
 
@@ -75,13 +75,23 @@ def test_tells_the_runner_about_every_epoch(run_training, tmp_path):
     assert [(event["epoch"], event["epochs"]) for event in events] == [(1, 3), (2, 3), (3, 3)]
     assert [event["val_accuracy"] for event in events] == recorded["history"]["val_accuracy"]
     assert all(event["images_per_second"] > 0 for event in events)
+    left = [event["seconds_left"] for event in events]
+    assert left[0] > 0
+    assert left[-1] == 0
 
 
 def test_a_loss_that_is_no_number_fails_and_names_the_epoch(run_training, tmp_path):
     with pytest.raises(DivergedError) as error:
         run_training(tmp_path, epochs=3, optimizer="sgd", learning_rate=1e38, schedule="constant")
-    assert "in epoch 1 of lenet5; try a `learning_rate` below 1e+38" in str(error.value)
+    assert "in step 3 of epoch 1 of lenet5; try a `learning_rate` below 1e+38" in str(error.value)
     assert not list(tmp_path.iterdir()), "nothing is exported"
+
+
+def test_out_of_memory_names_the_batch_size_and_a_smaller_one(run_training, tmp_path, monkeypatch):
+    """What TensorFlow raises is real, of an allocation that no machine can grant."""
+    monkeypatch.setattr(run._Finite, "on_train_batch_end", lambda *_, **__: tf.zeros([2**45]))
+    with pytest.raises(MemoryShortError, match=r"Received: `batch_size` 32 of lenet5, which doesn't; try 16\."):
+        run_training(tmp_path / "1", epochs=1)
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
@@ -144,9 +154,9 @@ def test_auxiliary_heads_are_trained_and_not_served(few, tmp_path, monkeypatch):
     arguments = fn_args(tmp_path, files, "googlenet", "paper", (65, 65, 1), recipe)
     run.run_fn(arguments)
 
-    ((model, history),) = trained
+    ((model, done),) = trained
     assert model.output_shape == (None, 3, 10)
-    assert set(history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert set(done.history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
     keras.utils.set_random_seed(recipe.seed)
     fresh = models.create("googlenet", input_shape=(65, 65, 1), num_classes=10)
     pairs = zip(model.get_layer("googlenet").trainable_weights, fresh.trainable_weights, strict=True)
@@ -159,7 +169,7 @@ def test_auxiliary_heads_are_trained_and_not_served(few, tmp_path, monkeypatch):
     assert sum(math.prod(value.shape) for value in served.values()) == facts["params"]
     pixels, labels = next(iter(input_pipeline.batches(files, (65, 65, 1), 16)))
     answer = tf.saved_model.load(arguments.serving_model_dir).signatures["pixels"](images=pixels)
-    assert float(np.mean(answer["class_id"].numpy() == labels.numpy())) == history["val_accuracy"][-1]
+    assert float(np.mean(answer["class_id"].numpy() == labels.numpy())) == done.history["val_accuracy"][-1]
     own = model(pixels, training=False)[:, 0]
     np.testing.assert_allclose(answer["probabilities"], tf.nn.softmax(own), rtol=0, atol=1e-4)
 

@@ -57,7 +57,11 @@ def drive():
     def run(children, jobs=2):
         heard = []
         records = local.run(
-            Compiled(b"ir", GRAPH), children, jobs, lambda record, event: heard.append((record.id, record.state, event))
+            Compiled(b"ir", GRAPH),
+            children,
+            jobs,
+            lambda record, event: heard.append((record.id, record.state, event)),
+            local.Limits(),
         )
         assert [record.id for record in records] == list(GRAPH)
         return {record.id: record for record in records}, heard

@@ -1,0 +1,126 @@
+"""What a killed training needs to go on where it was."""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+SAVE_EVERY_S = 30.0
+
+History = dict[str, list[float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How far a training came.
+
+    Attributes:
+      epochs: That are done.
+      history: Metrics by epoch.
+      seconds: That they took.
+    """
+
+    epochs: int = 0
+    history: History = dataclasses.field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class Checkpoints:
+    """The newest checkpoint of one training: weights, the optimiser's and the random layers' state, and the curves.
+
+    A checkpoint is two files. The state is written first; the second, which names them and their SHA-256, makes them
+    count. So a kill at any moment leaves the new one, or the one before.
+
+    Args:
+      directory: Of this training alone; it is made when there is something to keep.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def save(self, model: keras.Model, progress: Progress) -> None:
+        """Keeps the state of a model, and forgets the one before."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        state = self._directory / f"{progress.epochs}.npz"
+        np.savez(state, *map(np.asarray, _variables(model)))
+        known = {**dataclasses.asdict(progress), "state": state.name, "sha256": _sha256(state)}
+        temporary = self._directory / ".progress.json"
+        temporary.write_text(json.dumps(known), encoding="utf-8")
+        temporary.rename(self._directory / "progress.json")
+        for older in set(self._directory.glob("*.npz")) - {state}:
+            older.unlink()
+
+    def restore(self, model: keras.Model) -> Progress:
+        """Puts a model, its optimiser built, where the checkpoint was; without a sound one, it stays as it is."""
+        try:
+            known = json.loads((self._directory / "progress.json").read_text(encoding="utf-8"))
+            state = self._directory / known.pop("state")
+            if _sha256(state) != known.pop("sha256"):
+                raise OSError(f"{state} is not what was written")
+        except FileNotFoundError:
+            return Progress()
+        except (OSError, ValueError, KeyError) as error:
+            logging.warning("Training starts anew, since its checkpoint is torn: %s", error)
+            return Progress()
+        with np.load(state) as arrays:
+            for variable, value in zip(_variables(model), arrays.values(), strict=True):
+                variable.assign(value)
+        logging.info("Training goes on after epoch %d.", known["epochs"])
+        return Progress(**known)
+
+    def forget(self) -> None:
+        """Deletes the checkpoint: the training is over."""
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def place(model_run: Path, training: object) -> Path:
+    """Returns where checkpoints of one training stand: beside all executions of its node, by what it is told.
+
+    Args:
+      model_run: TFX's folder for this execution, `<node>/model_run/<execution>`.
+      training: All that decides what is trained, as JSON takes it.
+    """
+    key = hashlib.sha256(json.dumps(training, sort_keys=True).encode()).hexdigest()[:16]
+    return model_run.parents[1] / "checkpoints" / key
+
+
+class Keep(keras.callbacks.Callback):
+    """Saves a checkpoint at the end of an epoch, when the last one is `SAVE_EVERY_S` old.
+
+    Args:
+      checkpoints: Where to.
+      before: What earlier attempts came to.
+    """
+
+    def __init__(self, checkpoints: Checkpoints, before: Progress) -> None:
+        super().__init__()
+        self._checkpoints, self._before = checkpoints, before
+        self._history: History = {name: list(values) for name, values in before.history.items()}
+        self._started = self._saved = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Keeps the curves, and now and then the model."""
+        for name, value in (logs or {}).items():
+            self._history.setdefault(name, []).append(float(value))
+        now = time.monotonic()
+        if now - self._saved >= SAVE_EVERY_S:
+            seconds = self._before.seconds + now - self._started
+            self._checkpoints.save(self.model, Progress(epoch + 1, self._history, seconds))
+            self._saved = time.monotonic()
+
+
+def _variables(model: keras.Model) -> list[keras.Variable]:
+    """Lists all state of a model that trains; `save_weights` would leave out that of the random layers."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
