@@ -28,7 +28,6 @@ CONFIG = "fleet"
 WORKSPACE = ROOT / "build" / "fleet"
 # How often a running attempt is written down: what a kill may lose of the wall time.
 HEARTBEAT_S = 5.0
-# Dozens of models load one beside the other before the server answers.
 # Of `convoy run`: everything published, a branch failed, nothing blessed. Else there is nothing to measure.
 MEASURABLE = (0, 1, 4)
 KEPT = ("state", "note", "accuracy", "params", "macs", "train_seconds", "size_bytes", "p50_ms", "version", "label")
@@ -55,7 +54,8 @@ def main() -> None:
 
 def attempt(workspace: Workspace, architectures: str, overrides: list[str]) -> int:
     """Runs the pipeline, with its own view on the screen; notes how long, while it runs. Returns its exit code."""
-    settings = [f"--set={override}" for override in overrides] + [f"--architectures={architectures}"]
+    settings = [f"--set={override}" for override in overrides]
+    settings += [f"--architectures={architectures}"] * bool(architectures)
     command = [sys.executable, "-m", "pipeline.cli", "run", CONFIG, f"--workspace={workspace.root}", *settings]
     before = attempts(workspace)
     this = {**circumstances(), "seconds": 0.0, "ran": None, "cached": None}
