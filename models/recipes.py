@@ -37,11 +37,12 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **{name: (f"one of {', '.join(known)}", known.__contains__) for name, known in _NAMES.items()},
     **dict.fromkeys(("epochs", "batch_size", "learning_rate"), ("greater than 0", lambda value: value > 0)),
     **dict.fromkeys(
-        ("weight_decay", "clip_norm", "auxiliary_weight", "warmup_epochs", "seed"),
+        ("weight_decay", "clip_norm", "auxiliary_weight", "warmup_epochs", "patience", "seed"),
         ("0 or more", lambda value: value >= 0),
     ),
     **dict.fromkeys(
-        ("momentum", "label_smoothing", "shift", "colour"), ("at least 0 and below 1", lambda value: 0 <= value < 1)
+        ("momentum", "label_smoothing", "ema", "shift", "colour"),
+        ("at least 0 and below 1", lambda value: 0 <= value < 1),
     ),
     "rotation": ("from 0 to 180", lambda value: 0 <= value <= 180),
     "milestones": ("rising fractions of the epochs, between 0 and 1", _rise),
@@ -65,6 +66,11 @@ class Recipe:
             penalty of a paper, trained with momentum m, pulls 1 / (1 - m) times as hard as its coefficient says.
         label_smoothing: Mass spread over all classes, from 0 up to but not including 1.
         clip_norm: Largest global gradient norm; 0 means no clipping.
+        ema: Share of the running average of the weights that a step leaves as it is, from 0 up to but not including 1.
+            What is validated and served is that average; 0 means the weights themselves.
+        balanced: Whether every class weighs the same in the loss, however many images it has.
+        patience: Epochs without a lower validation loss after which training ends; what is served has the weights of
+            the epoch with the lowest. 0 means that the last epoch counts.
         auxiliary_weight: Weight of each auxiliary head's loss beside that of the network, where it has heads.
         flip: Whether every other image is mirrored, left to right.
         shift: Largest random shift in either direction, as a share of the side; what comes in from outside is black.
@@ -86,6 +92,9 @@ class Recipe:
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     clip_norm: float = 0.0
+    ema: float = 0.0
+    balanced: bool = False
+    patience: int = 0
     auxiliary_weight: float = 0.0
     flip: bool = False
     shift: float = 0.0

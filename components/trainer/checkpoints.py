@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,11 @@ class Checkpoints:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def save(self, model: keras.Model, progress: Progress) -> None:
-        """Keeps the state of a model, and forgets the one before."""
+    def save(self, model: keras.Model, progress: Progress, best: Sequence[np.ndarray] = ()) -> None:
+        """Keeps the state of a model and the weights of its best epoch, and forgets the one before."""
         self._directory.mkdir(parents=True, exist_ok=True)
         state = self._directory / f"{progress.epochs}.npz"
-        np.savez(state, *map(np.asarray, _variables(model)))
+        np.savez(state, *map(np.asarray, _variables(model)), *best)
         known = {**dataclasses.asdict(progress), "state": state.name, "sha256": _sha256(state)}
         temporary = self._directory / ".progress.json"
         temporary.write_text(json.dumps(known), encoding="utf-8")
@@ -57,23 +58,29 @@ class Checkpoints:
         for older in set(self._directory.glob("*.npz")) - {state}:
             older.unlink()
 
-    def restore(self, model: keras.Model) -> Progress:
-        """Puts a model, its optimiser built, where the checkpoint was; without a sound one, it stays as it is."""
+    def restore(self, model: keras.Model) -> tuple[Progress, list[np.ndarray]]:
+        """Puts a model, its optimiser built, where the checkpoint was; without a sound one, it stays as it is.
+
+        Returns:
+          How far it was, and the weights of its best epoch, where they were kept.
+        """
         try:
             known = json.loads((self._directory / "progress.json").read_text(encoding="utf-8"))
             state = self._directory / known.pop("state")
             if _sha256(state) != known.pop("sha256"):
                 raise OSError(f"{state} is not what was written")
         except FileNotFoundError:
-            return Progress()
+            return Progress(), []
         except (OSError, ValueError, KeyError) as error:
             logging.warning("Training starts anew, since its checkpoint is torn: %s", error)
-            return Progress()
+            return Progress(), []
         with np.load(state) as arrays:
-            for variable, value in zip(_variables(model), arrays.values(), strict=True):
-                variable.assign(value)
+            values = list(arrays.values())
+        variables = _variables(model)
+        for variable, value in zip(variables, values, strict=False):
+            variable.assign(value)
         logging.info("Training goes on after epoch %d.", known["epochs"])
-        return Progress(**known)
+        return Progress(**known), values[len(variables) :]
 
     def forget(self) -> None:
         """Deletes the checkpoint: the training is over."""
@@ -92,28 +99,32 @@ def place(model_run: Path, training: object) -> Path:
 
 
 class Keep(keras.callbacks.Callback):
-    """Saves a checkpoint at the end of an epoch, when the last one is `SAVE_EVERY_S` old.
+    """Saves a checkpoint between two epochs, when the last one is `SAVE_EVERY_S` old.
 
     Args:
       checkpoints: Where to.
       before: What earlier attempts came to.
+      best: Gives the weights of the best epoch.
     """
 
-    def __init__(self, checkpoints: Checkpoints, before: Progress) -> None:
+    def __init__(self, checkpoints: Checkpoints, before: Progress, best: Callable[[], Sequence[np.ndarray]]) -> None:
         super().__init__()
-        self._checkpoints, self._before = checkpoints, before
+        self._checkpoints, self._before, self._best = checkpoints, before, best
         self._history: History = {name: list(values) for name, values in before.history.items()}
         self._started = self._saved = time.monotonic()
 
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Keeps the model now and then: at the end of an epoch, averaged weights may stand in for its own."""
+        now = time.monotonic()
+        if epoch > self._before.epochs and now - self._saved >= SAVE_EVERY_S:
+            seconds = self._before.seconds + now - self._started
+            self._checkpoints.save(self.model, Progress(epoch, self._history, seconds), self._best())
+            self._saved = time.monotonic()
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Keeps the curves, and now and then the model."""
+        """Keeps the curves."""
         for name, value in (logs or {}).items():
             self._history.setdefault(name, []).append(float(value))
-        now = time.monotonic()
-        if now - self._saved >= SAVE_EVERY_S:
-            seconds = self._before.seconds + now - self._started
-            self._checkpoints.save(self.model, Progress(epoch + 1, self._history, seconds))
-            self._saved = time.monotonic()
 
 
 def _variables(model: keras.Model) -> list[keras.Variable]:

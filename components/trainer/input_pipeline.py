@@ -1,6 +1,7 @@
 """Transformed examples into batches of pixels."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -57,6 +58,13 @@ def _rows(patterns: Sequence[str], image_shape: images.Shape) -> tf.data.Dataset
 def count(patterns: Sequence[str]) -> int:
     """Counts the examples in gzipped TFRecord files, given as TFX gives them: as glob patterns."""
     return int(_records(patterns).reduce(tf.constant(0, tf.int64), lambda total, _: total + 1))
+
+
+def class_counts(patterns: Sequence[str], channels: int, classes: int) -> list[int]:
+    """Counts the examples of each class."""
+    labels = (int(row[names.LABEL]) for row in _parsed(patterns, channels).as_numpy_iterator())
+    found = Counter(labels)
+    return [found[label] for label in range(classes)]
 
 
 def pixel_statistics(patterns: Sequence[str], channels: int) -> PixelStatistics:

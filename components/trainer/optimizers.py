@@ -16,6 +16,8 @@ def optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimize
         "learning_rate": rate,
         "weight_decay": recipe.weight_decay or None,
         "global_clipnorm": recipe.clip_norm or None,
+        "use_ema": recipe.ema > 0,
+        "ema_momentum": recipe.ema,
     }
     if recipe.optimizer == "sgd":
         built = keras.optimizers.SGD(momentum=recipe.momentum, nesterov=recipe.nesterov, **common)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from tfx.components.trainer.fn_args_utils import FnArgs
 
@@ -21,6 +22,7 @@ import models
 from components import names
 from components.progress import report
 from components.trainer import checkpoints, export, input_pipeline, objectives, optimizers
+from components.trainer.stopping import BestEpoch
 from models.inference import for_inference
 from models.recipes import Recipe
 
@@ -111,13 +113,14 @@ def train(
     validation = input_pipeline.batches(validation_files, plan.image_shape, 1024)
     with _strategy().scope():
         model = _build(plan, statistics)
-        _compile(model, plan, steps)
+        counts = input_pipeline.class_counts(train_files, plan.image_shape[-1], len(plan.class_names))
+        _compile(model, plan, steps, counts)
         # Keras would trace the training step twice, once to create these variables and once with them.
         model.optimizer.build(model.trainable_variables)
         model.evaluate(validation.take(1), verbose=0)
-        before = kept.restore(model)
+        before, best = kept.restore(model)
     training = input_pipeline.training_batches(train_files, plan.image_shape, recipe, before.epochs)
-    watching = [_Finite(plan), _Progress(recipe.epochs, size), checkpoints.Keep(kept, before)]
+    watching = _callbacks(plan, size, kept, before, best)
     try:
         history = model.fit(
             training,
@@ -139,6 +142,21 @@ def train(
         name: [*before.history.get(name, []), *map(float, history.get(name, []))] for name in before.history | history
     }
     return model, checkpoints.Progress(recipe.epochs, curves, seconds)
+
+
+def _callbacks(
+    plan: TrainingPlan,
+    size: int,
+    kept: checkpoints.Checkpoints,
+    before: checkpoints.Progress,
+    best: list[np.ndarray],
+) -> list[keras.callbacks.Callback]:
+    """Lists who watches; in this order, since averaged weights stand in for the model's own at the end of an epoch."""
+    recipe = plan.recipe
+    averaged = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] * (recipe.ema > 0)
+    stopping = [BestEpoch(recipe.patience, before.history.get("val_loss", ()), best)] * (recipe.patience > 0)
+    keep = checkpoints.Keep(kept, before, lambda: stopping[0].weights if stopping else ())
+    return [_Finite(plan), _Progress(recipe.epochs, size), *averaged, *stopping, keep]
 
 
 def _build(plan: TrainingPlan, statistics: input_pipeline.PixelStatistics) -> keras.Model:
@@ -165,10 +183,10 @@ def _precision(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _compile(model: keras.Model, plan: TrainingPlan, steps_per_epoch: int) -> None:
+def _compile(model: keras.Model, plan: TrainingPlan, steps_per_epoch: int, counts: list[int]) -> None:
     model.compile(
         optimizer=optimizers.optimizer(plan.recipe, steps_per_epoch),
-        loss=objectives.loss(plan.recipe, len(plan.class_names)),
+        loss=objectives.loss(plan.recipe, counts),
         metrics=[objectives.accuracy()],
     )
 

@@ -13,13 +13,16 @@ from components import progress
 from components.trainer import checkpoints
 from components.trainer.checkpoints import Checkpoints, Progress
 
-# Batch norm, dropout, momentum, a schedule, a shuffle and an augmentation: each has a state that must not start anew.
+# Batch norm, dropout, momentum, a schedule, a shuffle, an augmentation, averaged weights and those of the best epoch:
+# each has a state that must not start anew.
 NETWORK = {
     "architecture": "mobilenet",
     "options": {"alpha": 0.125, "dropout": 0.3},
     "epochs": 4,
     "batch_size": 64,
     "shift": 0.125,
+    "ema": 0.5,
+    "patience": 3,
 }
 
 
@@ -119,7 +122,7 @@ def test_a_torn_checkpoint_is_left_alone(model, tmp_path, caplog, damage):
     else:
         os.truncate(tmp_path / "progress.json", 20)
     before = model.get_weights()
-    assert kept.restore(model) == Progress()
+    assert kept.restore(model) == (Progress(), [])
     assert ("torn" in caplog.text) == (damage != "lost state")
     for weight, value in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, value)
@@ -129,11 +132,12 @@ def test_the_newest_checkpoint_alone_is_kept_and_comes_back_whole(model, tmp_pat
     kept = Checkpoints(tmp_path)
     kept.save(model, Progress(1, {"loss": [2.0]}, 1.5))
     model.set_weights([weight + 1.0 for weight in model.get_weights()])
-    last = Progress(2, {"loss": [2.0, 1.0]}, 3.5)
-    kept.save(model, last)
+    last, best = Progress(2, {"loss": [2.0, 1.0]}, 3.5), [np.arange(6.0).reshape(2, 3), np.arange(3.0)]
+    kept.save(model, last, best)
     assert {path.name for path in tmp_path.iterdir()} == {"2.npz", "progress.json"}
     wanted = model.get_weights()
     model.set_weights([np.zeros_like(weight) for weight in wanted])
-    assert kept.restore(model) == last
-    for weight, value in zip(model.get_weights(), wanted, strict=True):
+    found, kept_best = kept.restore(model)
+    assert found == last
+    for weight, value in zip([*model.get_weights(), *kept_best], [*wanted, *best], strict=True):
         np.testing.assert_array_equal(weight, value)

@@ -103,6 +103,11 @@ def test_counts_the_examples_of_all_patterns(few):
     assert input_pipeline.count(list(few)) == 384
 
 
+def test_counts_the_examples_of_each_class(files):
+    labels = [int(label) for _, batch in input_pipeline.batches(files, SHAPE, 64) for label in batch]
+    assert input_pipeline.class_counts(files, 1, 11) == [labels.count(one) for one in range(11)]
+
+
 def test_reads_the_pixel_statistics(files):
     images, labels = scans.load_images()
     train = images[scans.split_rows(labels)["train"]].astype(np.float64)

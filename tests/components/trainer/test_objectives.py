@@ -8,6 +8,7 @@ from models.recipes import Recipe
 
 LABELS = np.array([0, 2])
 LOGITS = np.array([[2.0, 0.0, -1.0], [0.5, 0.5, 0.0]], np.float32)
+COUNTS = [10, 5, 5]
 HEAD = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 3.0]], np.float32)
 
 
@@ -20,17 +21,24 @@ def cross_entropy(logits, smoothing=0.0):
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("weight", [0.0, 0.3])
 def test_without_heads_the_loss_is_the_cross_entropy(smoothing, weight):
-    loss = objectives.loss(Recipe(label_smoothing=smoothing, auxiliary_weight=weight), 3)
+    loss = objectives.loss(Recipe(label_smoothing=smoothing, auxiliary_weight=weight), COUNTS)
     assert float(loss(LABELS, LOGITS)) == pytest.approx(cross_entropy(LOGITS, smoothing), rel=1e-5)
     assert float(loss(LABELS[:, np.newaxis], LOGITS)) == pytest.approx(cross_entropy(LOGITS, smoothing), rel=1e-5)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_each_head_adds_its_share(smoothing):
-    loss = objectives.loss(Recipe(label_smoothing=smoothing, auxiliary_weight=0.3), 3)
+    loss = objectives.loss(Recipe(label_smoothing=smoothing, auxiliary_weight=0.3), COUNTS)
     own, head = cross_entropy(LOGITS, smoothing), cross_entropy(HEAD, smoothing)
     assert float(loss(LABELS, np.stack([LOGITS, HEAD], axis=1))) == pytest.approx(own + 0.3 * head, rel=1e-5)
     assert float(loss(LABELS, np.stack([LOGITS, HEAD, HEAD], axis=1))) == pytest.approx(own + 0.6 * head, rel=1e-5)
+
+
+def test_balanced_the_rarer_a_class_the_more_its_images_weigh():
+    loss = objectives.loss(Recipe(balanced=True), COUNTS)
+    log = LOGITS - np.log(np.exp(LOGITS).sum(axis=1, keepdims=True))
+    first, second = -log[0, 0], -log[1, 2]
+    assert float(loss(LABELS, LOGITS)) == pytest.approx((first * 20 / 30 + second * 20 / 15) / 2, rel=1e-5)
 
 
 def test_the_accuracy_is_that_of_the_network_alone():

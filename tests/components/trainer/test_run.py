@@ -48,11 +48,37 @@ def test_records_what_was_trained_and_how_it_went(lenet5):
 def test_what_is_exported_is_what_was_trained(lenet5, few):
     """The exported model reaches the validation accuracy that `fit` recorded for its last epoch."""
     path, recorded = lenet5
-    (pixels, labels) = next(iter(input_pipeline.batches([few[1]], (8, 8, 1), 64)))
-    answer = tf.saved_model.load(str(path)).signatures["pixels"](images=pixels)
-    accuracy = float(np.mean(answer["class_id"].numpy() == labels.numpy()))
+    _, accuracy = validated(path, few)
     assert accuracy == pytest.approx(recorded["history"]["val_accuracy"][-1], abs=1e-6)
     assert accuracy > 0.2
+
+
+def validated(path, few):
+    """Returns the cross-entropy and the accuracy of an exported model on the validation split."""
+    pixels, labels = next(iter(input_pipeline.batches([few[1]], (8, 8, 1), 64)))
+    answer = tf.saved_model.load(str(path)).signatures["pixels"](images=pixels)
+    right = np.take_along_axis(answer["probabilities"].numpy(), labels.numpy()[:, np.newaxis], axis=1)
+    return float(-np.log(right).mean()), float(np.mean(answer["class_id"].numpy() == labels.numpy()))
+
+
+def test_training_ends_when_the_loss_falls_no_more_and_the_best_epoch_is_served(run_training, few, tmp_path):
+    """A step size that is too large in the middle of training, when the warm-up ends, undoes what was learnt."""
+    recipe = {"learning_rate": 2.0, "schedule": "constant", "warmup_epochs": 30.0, "label_smoothing": 0.0}
+    path, recorded = run_training(tmp_path / "1", epochs=40, patience=3, **recipe)
+    losses = recorded["history"]["val_loss"]
+    best = int(np.argmin(losses))
+    assert len(losses) == best + 1 + 3 < 40
+    assert validated(path, few)[0] == pytest.approx(losses[best], rel=1e-4)
+    assert losses[best] < 0.99 * losses[-1]
+
+
+@pytest.mark.parametrize("patience", [0, 2])
+def test_averaged_weights_are_what_is_validated_and_served(run_training, lenet5, few, tmp_path, patience):
+    path, recorded = run_training(tmp_path / "1", epochs=2, ema=0.9, patience=patience)
+    assert recorded["history"]["loss"] == pytest.approx(lenet5[1]["history"]["loss"], rel=1e-4)
+    assert recorded["history"]["val_loss"] != pytest.approx(lenet5[1]["history"]["val_loss"], rel=1e-2)
+    best = int(np.argmin(recorded["history"]["val_loss"])) if patience else -1
+    assert validated(path, few)[1] == pytest.approx(recorded["history"]["val_accuracy"][best], abs=1e-6)
 
 
 def test_one_seed_gives_the_same_weights_again_and_another_others(lenet5, run_training, tmp_path):
