@@ -109,13 +109,56 @@ def test_demo_explains_that_all_is_new(demo: subprocess.CompletedProcess[str], w
     assert set(why(workspace).values()) == {("ran", "no earlier run finished it")}
 
 
+def processes(workspace: Path) -> list[int]:
+    """Lists the processes that have a file of the workspace open, or name it in their command: ours and children's."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            files = {str(file.readlink()) for file in process.glob("fd/*")}
+            named = str(workspace).encode() in (process / "cmdline").read_bytes()
+            if process.name.isdigit() and (named or any(file.startswith(str(workspace)) for file in files)):
+                found.append(int(process.name))
+    return [pid for pid in found if pid not in {os.getpid(), os.getppid()}]
+
+
+def assert_all_gone(workspace: Path) -> None:
+    """The fork server, which holds all of TensorFlow, ends a moment after its runner."""
+    deadline = time.monotonic() + 5
+    while left := processes(workspace):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
 def test_demo_stops_what_it_started(demo: subprocess.CompletedProcess[str], workspace: Path) -> None:
-    own = {os.getpid(), os.getppid()}
-    commands = {
-        int(path.name): (path / "cmdline").read_bytes() for path in Path("/proc").iterdir() if path.name.isdigit()
-    }
-    assert [pid for pid, line in commands.items() if str(workspace).encode() in line and pid not in own] == []
+    assert_all_gone(workspace)
     assert not (workspace / "server.json").exists()
+
+
+def test_ctrl_c_stops_all_of_a_run_and_nothing_is_half_done(
+    demo: subprocess.CompletedProcess[str], workspace: Path
+) -> None:
+    known = set(workspace.glob("runs/*"))
+    long = ["--architectures", "lenet5", "--set", "architectures.lenet5.epochs=20000"]
+    process = subprocess.Popen(
+        [str(BIN / "convoy"), "run", "digits", *long, f"--workspace={workspace}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not [log for log in workspace.glob("runs/*/logs/Trainer.lenet5.log") if log.parents[1] not in known]:
+        assert process.poll() is None, "The run ended before it could be interrupted."
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(3)
+    assert len(processes(workspace)) >= 3, "the runner, its fork server, the Trainer"
+    os.killpg(process.pid, signal.SIGINT)  # As a terminal does: to all of them.
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err.count("\n")) == (130, 1)
+    assert "stopped; what was done is kept" in err
+    assert_all_gone(workspace)
+    assert [(s["version"], s["problems"]) for s in statuses(workspace)] == [(1, [])] * 4
 
 
 def test_one_number_one_hash(demo: subprocess.CompletedProcess[str], workspace: Path) -> None:
