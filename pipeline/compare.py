@@ -70,13 +70,15 @@ def plot(rows: list[Row], path: Path) -> None:
     from pipeline import chart
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     figure, axes = pyplot.subplots(figsize=(10, 6.5), layout="constrained")
     measured = [(row, row.p50_ms, row.accuracy) for row in rows if row.accuracy is not None and row.p50_ms is not None]
     _scatter(axes, measured)
     axes.set(xlabel="latency of one image over gRPC, median, ms", ylabel="test accuracy", xscale="log")
+    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 3, 5, 7)))
     axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(ticker.NullFormatter())
     axes.set_title("Every registered version; what an alias points to is outlined and named", loc="left")
     axes.margins(0.15)
     axes.grid(alpha=0.3)
