@@ -20,6 +20,7 @@ from measured import RESULTS, ROOT, circumstances
 
 import models
 from pipeline import cli, demo
+from pipeline.errors import ExitCode
 from pipeline.workspace import Workspace
 from serving.client import Client
 
@@ -69,7 +70,8 @@ def attempt(workspace: Workspace, architectures: str, overrides: list[str]) -> i
     if code in MEASURABLE:
         states = [node["state"] for node in summary(workspace)["nodes"]]
         this |= {"ran": states.count("ran"), "cached": states.count("cached")}
-    write(workspace.root / "attempts.json", [*before, this])
+    # What was refused at once was no attempt.
+    write(workspace.root / "attempts.json", before if code == ExitCode.USAGE else [*before, this])
     return code
 
 
