@@ -37,11 +37,12 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=2000, help="images to test on; default: %(default)s")
     parser.add_argument("--epochs", type=float, default=1.0, help="times the recipe's; default: %(default)s")
     arguments = parser.parse_args()
+    content = {**circumstances(), "train_images": arguments.train, "test_images": arguments.test, "rows": []}
     with tempfile.TemporaryDirectory() as folder:
         data = Data.extract(arguments.images, {"train": arguments.train, "test": arguments.test}, Path(folder))
-        rows = [measure(name, data, arguments.epochs) for name in arguments.architectures.split(",")]
-    content = {**circumstances(), "train_images": arguments.train, "test_images": arguments.test, "rows": rows}
-    (RESULTS / "cifar10.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        for name in arguments.architectures.split(","):
+            content["rows"].append(measure(name, data, arguments.epochs))
+            (RESULTS / "cifar10.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 class Data:
