@@ -134,6 +134,15 @@ def test_demo_stops_what_it_started(demo: subprocess.CompletedProcess[str], work
     assert not (workspace / "server.json").exists()
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Lets SIGINT end what is started: in the background of a shell it would be ignored, by all descendants too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_stops_all_of_a_run_and_nothing_is_half_done(
     demo: subprocess.CompletedProcess[str], workspace: Path
 ) -> None:

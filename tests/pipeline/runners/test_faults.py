@@ -99,10 +99,12 @@ def test_a_node_is_a_likelier_victim_of_short_memory_than_its_runner(drive, chil
 
 def test_stopping_leaves_no_child_even_a_deaf_one(drive, children):
     """What Ctrl-C comes to: the runner is interrupted in the middle, and the children are ended."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # In the background of a shell it is ignored.
     alarm = threading.Timer(3.0, os.kill, (os.getpid(), signal.SIGINT))
     alarm.start()
     with pytest.raises(KeyboardInterrupt):
         drive(a="deaf", b="hang")
+    signal.signal(signal.SIGINT, before)
     processes = list(children._running.values())
     started = time.monotonic()
     children.stop()
