@@ -28,8 +28,12 @@ def _where(key: "tfma.proto.metrics_for_slice_pb2.SliceKey") -> str:
 def _objection(failure: validation_result_pb2.ValidationFailure) -> str:
     name, value = failure.metric_key.name, failure.metric_value.double_value.value
     if failure.metric_threshold.HasField("change_threshold"):
-        allowed = failure.metric_threshold.change_threshold.absolute.value
-        return f"{name} must change by {allowed:+.4g} against the champion's, or better. Received: {value:+.4f}"
+        change = failure.metric_threshold.change_threshold
+        better = -1 if change.direction == tfma.MetricDirection.LOWER_IS_BETTER else 1
+        gain, required = better * value, better * change.absolute.value
+        rule = f"{required:.4g} better" if required > 0 else f"no more than {-required:.4g} worse"
+        received = f"{abs(gain):.4f} {'better' if gain > 0 else 'worse'}"
+        return f"{name} must be {rule} than the champion's. Received: {received}"
     bounds = failure.metric_threshold.value_threshold
     rules = [f"at least {bounds.lower_bound.value:.4g}"] * bounds.HasField("lower_bound")
     rules += [f"at most {bounds.upper_bound.value:.4g}"] * bounds.HasField("upper_bound")

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import validation_result_pb2
 from tfx.types import channel_utils, standard_artifacts
 
 from components.registrar import evaluation
@@ -23,7 +25,6 @@ def model_artifact(saved_model):
 @pytest.fixture(scope="module")
 def evaluated(execute, channel, lenet5, run_training, examples, tmp_path_factory):
     """Runs TFX's Evaluator on the LeNet-5, its baseline a model that learnt nothing; no threshold holds."""
-    import tensorflow_model_analysis as tfma
     from tfx.components import Evaluator
 
     root = tmp_path_factory.mktemp("evaluated")
@@ -64,9 +65,26 @@ def test_the_metrics_are_the_candidates_on_the_test_split(evaluated, lenet5, exa
 def test_an_objection_names_the_metric_what_was_required_and_what_came(evaluated):
     found = evaluation.metrics(evaluated["evaluation"].uri)
     assert sorted(evaluation.objections(evaluated["evaluation"].uri)) == [
+        f"accuracy must be 0.99 better than the champion's. Received: {found['accuracy_diff']:.4f} better",
         f"accuracy must be at least 0.9999. Received: {found['accuracy']:.4f}",
-        f"accuracy must change by +0.99 against the champion's, or better. Received: {found['accuracy_diff']:+.4f}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("direction", "allowed", "came", "said"),
+    [
+        ("HIGHER_IS_BETTER", -0.01, -0.0278, "be no more than 0.01 worse than the champion's. Received: 0.0278 worse"),
+        ("LOWER_IS_BETTER", 0.1, 0.25, "be no more than 0.1 worse than the champion's. Received: 0.2500 worse"),
+        ("LOWER_IS_BETTER", -0.1, -0.05, "be 0.1 better than the champion's. Received: 0.0500 better"),
+    ],
+)
+def test_an_objection_says_worse_and_better_whatever_way_a_metric_goes(direction, allowed, came, said):
+    failure = validation_result_pb2.ValidationFailure()
+    failure.metric_key.name = "metric"
+    failure.metric_threshold.change_threshold.direction = getattr(tfma.MetricDirection, direction)
+    failure.metric_threshold.change_threshold.absolute.value = allowed
+    failure.metric_value.double_value.value = came
+    assert evaluation._objection(failure) == f"metric must {said}"
 
 
 def test_registers_what_it_gathered(in_child, execute, evaluated, lenet5, servable, facts, mlflow_place, tmp_path):
