@@ -71,7 +71,10 @@ def killed(start_child, run_training, tmp_path):
 
 
 # Of the 20 steps, 5 an epoch: in the first epoch, in the third, after the last step.
-@pytest.mark.parametrize(("step", "resumed"), [(3, 0), (13, 2), (20, 3)])
+@pytest.mark.parametrize(
+    ("step", "resumed"),
+    [pytest.param(3, 0, marks=pytest.mark.slow), (13, 2), pytest.param(20, 3, marks=pytest.mark.slow)],
+)
 def test_killed_in_the_middle_it_ends_with_the_weights_and_curves_of_an_unbroken_one(
     killed, run_training, unbroken, caplog, step, resumed
 ):
