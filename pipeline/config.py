@@ -109,7 +109,8 @@ class Config(_Section):
             except models.UnknownArchitectureError as error:
                 raise ValueError(f"{error} `convoy models` lists them.") from error
             except ValueError as error:
-                raise ValueError(f"[{f'architectures.{name}' if table else 'training'}] {error}") from error
+                where = f"[{f'architectures.{name}' if table else 'training'}] "
+                raise ValueError(f"{where * (f'architectures.{name}' not in str(error))}{error}") from error
         return self
 
     def plan(self, name: str) -> "Plan":

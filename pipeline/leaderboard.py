@@ -48,9 +48,12 @@ class Row:
     run_id: str = ""
     parent_run_id: str = ""
 
-    def with_label(self, labels: Mapping[str, int]) -> "Row":
-        """Returns the row with the labels that point to its version."""
-        return dataclasses.replace(self, label=", ".join(sorted(k for k, v in labels.items() if v == self.version)))
+    def with_labels(self, labels: Mapping[str, int]) -> "Row":
+        """Returns the row with the labels that point to its version; a model withheld says where they stay."""
+        stay = "".join(f"; {label} stays at v{version}" for label, version in sorted(labels.items()))
+        note = self.note + (stay if self.state == "withheld" else "")
+        label = ", ".join(sorted(key for key, version in labels.items() if version == self.version))
+        return dataclasses.replace(self, label=label, note=note)
 
 
 def read(

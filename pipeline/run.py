@@ -165,7 +165,7 @@ def _rows(config: Config, workspace: Workspace, nodes: list[NodeRecord]) -> list
         pushed = publisher.outputs.get("pushed_model", [None])[0]
         fresh = publisher.state == "ran"
         row = leaderboard.read(name, model, registered, pushed, _why(by_id, name), fresh=fresh)
-        rows.append(row.with_label(repository.labels(model)))
+        rows.append(row.with_labels(repository.labels(model)))
     return leaderboard.rank(rows)
 
 

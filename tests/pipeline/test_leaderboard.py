@@ -172,7 +172,7 @@ class TestRead:
         assert (row.state, row.note, row.version, row.sha256) == ("published", "", 3, "ab" * 32)
         assert (row.params, row.macs, row.accuracy, row.p50_ms) == (271_098, 2_534_912, 0.98, 2.2)
         assert (row.train_seconds, row.size_bytes, row.parent_run_id) == (34.7, 1_700_000, "parent")
-        assert row.with_label({"stable": 3, "canary": 3, "old": 2}).label == "canary, stable"
+        assert row.with_labels({"stable": 3, "canary": 3, "old": 2}).label == "canary, stable"
 
     @pytest.mark.parametrize(
         ("before", "fresh", "note"),
@@ -194,6 +194,8 @@ class TestRead:
         pushed = written(names.PUBLICATION_FILE, {"published": False, "reason": "it is slow"})
         row = leaderboard.read("resnet20", "digits_resnet20", registered, pushed, "")
         assert (row.state, row.note, row.p50_ms) == ("withheld", "it is slow", None)
+        assert row.with_labels({}).note == "it is slow"
+        assert row.with_labels({"stable": 2}).note == "it is slow; stable stays at v2"
 
     def test_failed_before_and_after_the_registration(self, written):
         early = leaderboard.read("vgg", "digits_vgg", None, None, "Trainer.vgg: no")
