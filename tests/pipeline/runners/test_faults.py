@@ -75,6 +75,7 @@ def test_a_node_that_hangs_is_ended_at_its_limit_and_costs_its_branch_alone(driv
     ],
 )
 def test_a_node_that_dies_costs_its_branch_alone(drive, how, why, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     assert_only_branch_a_is_lost(drive(a=how), why)
 
 
