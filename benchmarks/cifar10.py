@@ -97,7 +97,7 @@ def measure(name: str, data: Data, times: float) -> dict[str, Any]:
     # The last epoch is what counts: nothing is chosen by the test images that stand in for validation here.
     with tempfile.TemporaryDirectory() as folder:
         model, done = run.train(
-            plan, data.statistics, data.files["train"], data.files["test"], checkpoints.Checkpoints(Path(folder))
+            plan, data.statistics, data.files["train"], data.files["test"], checkpoints.Checkpoints(Path(folder), name)
         )
     _, accuracy = model.evaluate(batches(data.files["test"], SHAPE, 500), verbose=0)
     row = {"architecture": name, "epochs": recipe.epochs, "accuracy": accuracy, "seconds": done.seconds}

@@ -133,6 +133,10 @@ def models(name: str | None, as_json: bool, input_shape: str | None, classes: in
 
     from pipeline import architectures, quiet
 
+    if name and (input_shape or classes or form != "paper"):
+        raise errors.UsageError(
+            f"NAME must go without --input-shape, --classes and --form. Received: {name!r} with one."
+        )
     if name:
         _show(architectures.details(name), as_json, architectures.page)
         return

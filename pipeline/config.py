@@ -103,14 +103,11 @@ class Config(_Section):
     def _plans_resolve(self) -> "Config":
         if not self.architectures:
             raise ValueError("`architectures` must name at least one. Received: none.")
-        for name, table in self.architectures.items():
+        for name in self.architectures:
             try:
                 self.plan(name)
             except models.UnknownArchitectureError as error:
                 raise ValueError(f"{error} `convoy models` lists them.") from error
-            except ValueError as error:
-                where = f"[{f'architectures.{name}' if table else 'training'}] "
-                raise ValueError(f"{where * (f'architectures.{name}' not in str(error))}{error}") from error
         return self
 
     def plan(self, name: str) -> "Plan":
@@ -126,7 +123,11 @@ class Config(_Section):
         form = overrides.pop(FORM, "small")
         options = {key: overrides.pop(key) for key in list(overrides) if key in row.tunable}
         shared = {key: value for key, value in self.training if key in Recipe.fields() and value is not None}
-        return Plan(name, form, options, models.recipe(name, form, **{**shared, **overrides}))
+        try:
+            return Plan(name, form, options, models.recipe(name, form, **{**shared, **overrides}))
+        except ValueError as error:
+            table = f"architectures.{name}" if self.architectures[name] else "training"
+            raise ValueError(f"[{table}] {error}") from error
 
 
 class Plan:

@@ -48,14 +48,17 @@ def gather(inputs: dict[str, Artifact]) -> dict[str, Any]:
 
     training = json.loads((Path(inputs["model_run"].uri) / names.TRAINING_FILE).read_text(encoding="utf-8"))
     infra = json.loads((Path(inputs["infra_blessing"].uri) / names.INFRA_FILE).read_text(encoding="utf-8"))
+    blessed = bool(inputs["model_blessing"].get_int_custom_property(names.BLESSED))
     objections = evaluation.objections(inputs["evaluation"].uri)
+    if not (blessed or objections):  # What TFMA could not check, it does not bless either.
+        objections.append("the evaluation did not bless it")
     if not infra["blessed"]:
         objections.append(f"infra validation did not bless it: {infra['message']}")
     return {
         "training": training,
         "evaluation": evaluation.metrics(inputs["evaluation"].uri),
         "infra": infra,
-        "blessed": bool(inputs["model_blessing"].get_int_custom_property(names.BLESSED)),
+        "blessed": blessed,
         "infra_blessed": bool(infra["blessed"]),
         "objections": objections,
     }

@@ -40,11 +40,13 @@ class Checkpoints:
     count. So a kill at any moment leaves the new one, or the one before.
 
     Args:
-      directory: Of this training alone; it is made when there is something to keep.
+      directory: Of one node; it is made when there is something to keep.
+      training: All that decides what is trained, as JSON takes it: another training's checkpoint is none.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, training: object) -> None:
         self._directory = directory
+        self._training = hashlib.sha256(json.dumps(training, sort_keys=True).encode()).hexdigest()
 
     def save(self, model: keras.Model, progress: Progress, best: Sequence[np.ndarray] = ()) -> None:
         """Keeps the state of a model and the weights of its best epoch, and forgets the one before."""
@@ -52,6 +54,7 @@ class Checkpoints:
         state = self._directory / f"{progress.epochs}.npz"
         np.savez(state, *map(np.asarray, _variables(model)), *best)
         known = {**dataclasses.asdict(progress), "state": state.name, "sha256": _sha256(state)}
+        known["training"] = self._training
         temporary = self._directory / ".progress.json"
         temporary.write_text(json.dumps(known), encoding="utf-8")
         temporary.rename(self._directory / "progress.json")
@@ -66,6 +69,8 @@ class Checkpoints:
         """
         try:
             known = json.loads((self._directory / "progress.json").read_text(encoding="utf-8"))
+            if known.pop("training") != self._training:
+                return Progress(), []
             state = self._directory / known.pop("state")
             if _sha256(state) != known.pop("sha256"):
                 raise OSError(f"{state} is not what was written")
@@ -85,17 +90,6 @@ class Checkpoints:
     def forget(self) -> None:
         """Deletes the checkpoint: the training is over."""
         shutil.rmtree(self._directory, ignore_errors=True)
-
-
-def place(model_run: Path, training: object) -> Path:
-    """Returns where checkpoints of one training stand: beside all executions of its node, by what it is told.
-
-    Args:
-      model_run: TFX's folder for this execution, `<node>/model_run/<execution>`.
-      training: All that decides what is trained, as JSON takes it.
-    """
-    key = hashlib.sha256(json.dumps(training, sort_keys=True).encode()).hexdigest()[:16]
-    return model_run.parents[1] / "checkpoints" / key
 
 
 class Keep(keras.callbacks.Callback):

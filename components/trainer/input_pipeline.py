@@ -1,7 +1,6 @@
 """Transformed examples into batches of pixels."""
 
 import dataclasses
-from collections import Counter
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -32,11 +31,11 @@ def training_batches(
       recipe: How to train.
       done: Epochs to leave out.
     """
-    steps = -(-count(patterns) // recipe.batch_size)
     epoch = _rows(patterns, image_shape).shuffle(10_000, seed=recipe.seed).batch(recipe.batch_size)
+    first = done * int(epoch.cardinality())
     # One iterator for all epochs: how many of them Keras would take for each is no promise of its own.
-    left = epoch.repeat(recipe.epochs).skip(done * steps)
-    return augmentation.augmented(left, recipe, done * steps).prefetch(tf.data.AUTOTUNE)
+    left = epoch.repeat(recipe.epochs).skip(first)
+    return augmentation.augmented(left, recipe, first).prefetch(tf.data.AUTOTUNE)
 
 
 def batches(patterns: Sequence[str], image_shape: images.Shape, batch_size: int) -> tf.data.Dataset:
@@ -62,9 +61,12 @@ def count(patterns: Sequence[str]) -> int:
 
 def class_counts(patterns: Sequence[str], channels: int, classes: int) -> list[int]:
     """Counts the examples of each class."""
-    labels = (int(row[names.LABEL]) for row in _parsed(patterns, channels).as_numpy_iterator())
-    found = Counter(labels)
-    return [found[label] for label in range(classes)]
+    batches = _parsed(patterns, channels).batch(1024)
+    found = batches.reduce(
+        tf.zeros(classes, tf.int64),
+        lambda total, rows: total + tf.math.bincount(rows[names.LABEL], minlength=classes, dtype=tf.int64),
+    )
+    return [int(count) for count in found]
 
 
 def pixel_statistics(patterns: Sequence[str], channels: int) -> PixelStatistics:

@@ -80,7 +80,8 @@ def run_fn(fn_args: FnArgs) -> None:
     plan = TrainingPlan.from_config(fn_args.custom_config)
     statistics = input_pipeline.pixel_statistics(fn_args.train_files, plan.image_shape[-1])
     decisive = [fn_args.custom_config, fn_args.train_files, tf.__version__, keras.__version__]
-    kept = checkpoints.Checkpoints(checkpoints.place(Path(fn_args.model_run_dir), decisive))
+    # Beside all executions of the node: TFX's folder for this one is `<node>/model_run/<execution>`.
+    kept = checkpoints.Checkpoints(Path(fn_args.model_run_dir).parents[1] / "checkpoints", decisive)
     model, done = train(plan, statistics, fn_args.train_files, fn_args.eval_files, kept)
     servable = _for_inference(plan, model, statistics)
     export.export(servable, plan.class_names, plan.image_shape, fn_args.serving_model_dir)
@@ -108,12 +109,12 @@ def train(
     recipe = plan.recipe
     started = time.monotonic()
     keras.utils.set_random_seed(recipe.seed)
-    size = input_pipeline.count(train_files)
+    counts = input_pipeline.class_counts(train_files, plan.image_shape[-1], len(plan.class_names))
+    size = sum(counts)
     steps = -(-size // recipe.batch_size)
     validation = input_pipeline.batches(validation_files, plan.image_shape, 1024)
     with _strategy().scope():
         model = _build(plan, statistics)
-        counts = input_pipeline.class_counts(train_files, plan.image_shape[-1], len(plan.class_names))
         _compile(model, plan, steps, counts)
         # Keras would trace the training step twice, once to create these variables and once with them.
         model.optimizer.build(model.trainable_variables)

@@ -191,6 +191,13 @@ def test_the_page_of_an_unknown_architecture_is_refused(convoy):
     assert "`convoy models` lists them." in ended.sentence
 
 
+@pytest.mark.parametrize("option", ["--input-shape=8,8,1", "--classes=3", "--form=small"])
+def test_the_page_of_an_architecture_counts_nothing_and_says_so(convoy, option):
+    ended = convoy("models", "vgg16", option)
+    assert ended.code == ExitCode.USAGE
+    assert "NAME must go without" in ended.sentence
+
+
 @pytest.mark.parametrize("names", ["", ",", " , "])
 def test_architectures_that_name_none_are_refused(convoy, names):
     ended = convoy("run", "digits", "--architectures", names)

