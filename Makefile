@@ -53,8 +53,9 @@ install-dev: $(VENV)/.dev
 demo: install
 	@$(BIN)/python -m pipeline.demo
 
+# File by file, since a file's tests share what its fixtures made; in the order of tests/conftest.py.
 test: install-dev
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 test-slow: install-dev
 	@$(BIN)/python -m pytest -m slow
