@@ -5,8 +5,8 @@
     python benchmarks/cifar10.py IMAGES --train 50000 --test 10000      all of it: for a GPU
 
 IMAGES is a tar file of `train/<class>/*.jpg` and `test/<class>/*.jpg`. The recipe is the small one with mirrored images
-and `--epochs` times its epochs. Writes `benchmarks/results/cifar10.json`, where what other networks reached on as many images
-stays.
+and `--epochs` times its epochs. Writes `benchmarks/results/cifar10.json`; what other networks reached on as many images
+stays there.
 """
 
 import argparse

@@ -29,6 +29,9 @@ WARMUP_FILE = "tf_serving_warmup_requests"
 REGISTRATION_FILE = "registration.json"
 PUBLICATION_FILE = "publication.json"
 
+# MLflow's alias of the version that is live.
+CHAMPION = "champion"
+
 # Custom properties, as TFX names them where it has the name.
 BLESSED = "blessed"
 PUSHED = "pushed"

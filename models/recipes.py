@@ -1,7 +1,7 @@
 """Training recipes as data; those of each family stand beside its rows in `models.catalog`.
 
-A recipe is plain numbers that any Keras trainer can honour; it imports nothing but the standard library, so that a
-config can be checked against `Recipe.fields()` long before Keras is loaded.
+A recipe is plain numbers that any Keras trainer can honour; a config can be checked against `Recipe.fields()` long
+before Keras is loaded.
 """
 
 import dataclasses
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from types import UnionType
 from typing import Any
+
+from models import docstrings
 
 OPTIMIZERS = ("sgd", "adam", "rmsprop")
 SCHEDULES = ("constant", "cosine", "step")
@@ -55,19 +57,19 @@ class Recipe:
     """Says how to train one network.
 
     Attributes:
-        optimizer: One of `OPTIMIZERS`.
+        optimizer: What turns gradients into steps.
         learning_rate: Peak step size, reached when the warm-up ends.
-        momentum: Of `sgd` and `rmsprop`, from 0 up to but not including 1; `adam` keeps its own.
+        momentum: Of `sgd` and `rmsprop`; `adam` keeps its own.
         nesterov: Whether `sgd` looks ahead (Nesterov's momentum).
         schedule: `constant`; `cosine`, which falls to zero at the last step; `step`, divided by ten at each milestone.
-        milestones: Where `step` divides: fractions of the epochs, rising, between 0 and 1; the others need none.
+        milestones: Where `step` divides; the other schedules need none.
         warmup_epochs: Epochs over which the step size rises linearly from zero; may be fractional.
         weight_decay: Decoupled, as in Keras: each step takes `rate * weight_decay * w` off every weight. The L2
             penalty of a paper, trained with momentum m, pulls 1 / (1 - m) times as hard as its coefficient says.
-        label_smoothing: Mass spread over all classes, from 0 up to but not including 1.
+        label_smoothing: Mass spread over all classes.
         clip_norm: Largest global gradient norm; 0 means no clipping.
-        ema: Share of the running average of the weights that a step leaves as it is, from 0 up to but not including 1.
-            What is validated and served is that average; 0 means the weights themselves.
+        ema: Share of the running average of the weights that a step leaves as it is. What is validated and served is
+            that average; 0 means the weights themselves.
         balanced: Whether every class weighs the same in the loss, however many images it has.
         patience: Epochs without a lower validation loss after which training ends; what is served has the weights of
             the epoch with the lowest. 0 means that the last epoch counts.
@@ -137,6 +139,11 @@ class Recipe:
         """Returns what each field takes, in words."""
         kinds = {field.name: _KINDS[field.type][1] for field in dataclasses.fields(cls)}
         return kinds | {name: rule for name, (rule, _) in _RULES.items()}
+
+    @classmethod
+    def meanings(cls) -> dict[str, str]:
+        """Returns what each field is, as the docstring says it."""
+        return docstrings.entries(cls.__doc__, "Attributes")
 
     def _require(self, name: str, holds: bool, rule: str) -> None:
         if not holds:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 import models
+from models import docstrings
 from pipeline import tables
 from pipeline.errors import UsageError
 from pipeline.leaderboard import short
@@ -50,7 +51,8 @@ def details(name: str) -> dict[str, Any]:
         }
         for form, found in row.forms.items()
     }
-    rules = {option: rule.rule() for option, rule in row.tunable.items()}
+    said = docstrings.arguments(f"models.{row.family}", "build")
+    rules = {option: f"{said[option].rstrip('.')} ({rule.rule()})." for option, rule in row.tunable.items()}
     return {"name": name, "family": row.family, "variant": row.description, "paper": str(row.paper)} | {
         "forms": forms,
         "options": rules,
@@ -61,13 +63,15 @@ def page(found: dict[str, Any]) -> RenderableType:
     """Draws the details of one architecture: what each of its forms takes, and every key that a config may set."""
     forms = found["forms"]
     takes = [f"{form}: {'x'.join(map(str, facts['input_shape']))}; {facts['sides']}" for form, facts in forms.items()]
-    drawn = tables.ruled(("key", *forms, "must be"), folding=["must be"])
-    drawn.add_row("form", *("" for _ in forms), f"one of {', '.join(forms)}")
-    for option, rule in found["options"].items():
-        drawn.add_row(option, *(_written(facts["options"][option]) for facts in forms.values()), rule)
+    drawn = tables.ruled(("key", *forms, "what it is"), folding=["what it is"])
+    drawn.add_row("form", *("" for _ in forms), f"Which of the columns holds (one of {', '.join(forms)}).")
+    for option, meaning in found["options"].items():
+        drawn.add_row(option, *(_written(facts["options"][option]) for facts in forms.values()), meaning)
     drawn.add_section()
-    for field, kind in models.Recipe.rules().items():
-        drawn.add_row(field, *(_written(facts["recipe"][field]) for facts in forms.values()), kind)
+    meanings = models.Recipe.meanings()
+    for field, rule in models.Recipe.rules().items():
+        meaning = f"{meanings[field].rstrip('.')} ({rule})."
+        drawn.add_row(field, *(_written(facts["recipe"][field]) for facts in forms.values()), meaning)
     heading = (f"{found['name']}: {found['variant']}", found["paper"], *takes, "")
     how = f"To be set in [architectures.{found['name']}], or with --set architectures.{found['name']}.KEY=VALUE."
     return Group(*(Text(line) for line in heading), drawn, Text(how, style="dim"))

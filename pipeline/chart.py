@@ -20,7 +20,7 @@ LOOKS = (
     ("#CC79A7", "D"),
     ("#D55E00", "v"),
     ("#56B4E9", "P"),
-    ("#000000", "X"),
+    ("#4D4D4D", "X"),  # Theirs is black, as the outlines are.
     ("#F0E442", "*"),
 )
 # How far from the edge of its point a name may stand, in points (1/72 inch); from NEAR on, a line leads back.

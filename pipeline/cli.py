@@ -181,17 +181,26 @@ def serve(workspace: str, engine: str, host: str, port: int, flags: Sequence[str
 @main.command()
 @click.argument("model")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.option("--server", default="127.0.0.1:8500", show_default=True, help="HOST:PORT.")
+@WORKSPACE
+@click.option("--server", help="HOST:PORT.  [default: that of the workspace, else 127.0.0.1:8500]")
 @click.option("--label", help="Ask the version that this label points to.")
 @click.option("--version", type=click.IntRange(1), help="Ask this version.")
 @JSON
 def predict(
-    model: str, images: Sequence[str], *, server: str, label: str | None, version: int | None, as_json: bool
+    model: str,
+    images: Sequence[str],
+    *,
+    workspace: str,
+    server: str | None,
+    label: str | None,
+    version: int | None,
+    as_json: bool,
 ) -> None:
     """Ask a server which class each IMAGE is."""
     from pipeline import predict as predictions
 
-    _show(predictions.ask(server, model, images, version, label), as_json, predictions.table)
+    asked = server or predictions.server_of(workspace)
+    _show(predictions.ask(asked, model, images, version, label), as_json, predictions.table)
 
 
 @main.command()

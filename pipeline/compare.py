@@ -36,7 +36,7 @@ def read(workspace: Workspace) -> list[Row]:
     return leaderboard.rank(rows)
 
 
-def _row(version: Any, data: Any, aliases: dict[str, str]) -> Row:
+def _row(version: Any, data: Any, aliases: dict[str, int]) -> Row:
     metrics = data.metrics
     doubly = version.tags.get("blessed") == version.tags.get("infra_blessed") == "true"
     return Row(
@@ -50,7 +50,7 @@ def _row(version: Any, data: Any, aliases: dict[str, str]) -> Row:
         size_bytes=int(metrics["model/size_bytes"]),
         p50_ms=metrics.get(P50),
         version=int(version.version),
-        label=", ".join(sorted(alias for alias, at in aliases.items() if str(at) == str(version.version))),
+        label=", ".join(sorted(alias for alias, at in aliases.items() if at == int(version.version))),
     )
 
 

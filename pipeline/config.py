@@ -16,6 +16,7 @@ from pydantic import Field
 
 import models
 from models import Recipe
+from models.recipes import received
 from pipeline.errors import UsageError
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -211,11 +212,20 @@ def check(content: Mapping[str, Any], name: str, architectures: Sequence[str] = 
     """
     known = content.get("architectures", {})
     if architectures and isinstance(known, Mapping):
-        content = {**content, "architectures": {chosen: known.get(chosen, {}) for chosen in architectures}}
+        content = {**content, "architectures": {chosen: known.get(chosen, {}) for chosen in _registered(architectures)}}
     try:
         return Config.model_validate(content)
     except pydantic.ValidationError as error:
         raise UsageError(f"{name}: {_explain(error.errors()[0])}") from error
+
+
+def _registered(names: Sequence[str]) -> Sequence[str]:
+    for name in names:
+        if name not in models.names():
+            raise UsageError(
+                f"--architectures must name architectures. {received(name, models.names())} `convoy models` lists them."
+            )
+    return names
 
 
 def find(config: str) -> Path:

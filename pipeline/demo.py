@@ -171,5 +171,5 @@ def _what_next(console: Console, workspace: Workspace, model: str) -> None:
 if __name__ == "__main__":
     started = time.monotonic()
     code = main()
-    print(f"{time.monotonic() - started:.0f} s")
+    print(f"The demo took {time.monotonic() - started:.0f} s in all.")
     sys.exit(code)

@@ -16,6 +16,11 @@ from pipeline.workspace import Workspace
 
 # What a sentence quotes of a value.
 LONGEST_VALUE = 40
+# What the config calls a field of TFMA's.
+CONFIG_KEYS = {
+    "threshold.value_threshold.lower_bound": "gate.min_accuracy",
+    "threshold.change_threshold.absolute": "gate.max_regression",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +100,8 @@ def differences(before: Execution, after: Execution) -> Iterator[str]:
 def _change(key: str, old: object, new: object) -> str:
     if key.endswith(names.SOURCE_DIGEST):
         return "the source code that it runs"
-    return f"`{key}` {_short(old)} -> {_short(new)}"
+    known = next((name for field, name in CONFIG_KEYS.items() if key.endswith(field)), key)
+    return f"`{known}` {_short(old)} -> {_short(new)}"
 
 
 def _short(value: object) -> str:
@@ -105,20 +111,25 @@ def _short(value: object) -> str:
 
 def _flat(properties: Mapping[str, Any]) -> dict[str, Any]:
     """Takes apart what TFX keeps as JSON: `custom_config` with a recipe in it becomes `recipe.epochs` and so on."""
-    found: dict[str, Any] = {}
-    for key, value in properties.items():
-        content = _parsed(value)
-        if isinstance(content, dict):
-            inner = _flat({name: json.dumps(one) if isinstance(one, dict) else one for name, one in content.items()})
-            prefix = "" if key == "custom_config" else f"{key}."
-            found |= {f"{prefix}{name}": one for name, one in inner.items()}
-        else:
-            found[key] = value
-    return found
+    return dict(one for key, value in properties.items() for one in _leaves(key, _parsed(value)))
+
+
+def _leaves(key: str, content: object) -> Iterator[tuple[str, object]]:
+    """Lists what is in tables and lists of tables, each with the way to it."""
+    if isinstance(content, dict):
+        inside: list[tuple[object, object]] = list(content.items())
+    elif isinstance(content, list) and any(isinstance(one, dict) for one in content):
+        inside = list(enumerate(content))
+    else:
+        yield key, content
+        return
+    prefix = "" if key == "custom_config" else f"{key}."
+    for name, one in inside:
+        yield from _leaves(f"{prefix}{name}", one)
 
 
 def _parsed(value: object) -> object:
     try:
-        return json.loads(value) if isinstance(value, str) and value.startswith("{") else None
+        return json.loads(value) if isinstance(value, str) and value.startswith("{") else value
     except ValueError:
-        return None
+        return value

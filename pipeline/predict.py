@@ -2,11 +2,14 @@
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.table import Table
 
 from pipeline import tables
 from pipeline.errors import ConvoyError, UsageError
+from pipeline.workspace import Workspace
+from serving import running
 from serving.client import Client, InvalidRequestError, ModelNotFoundError, ServerUnavailableError
 
 
@@ -20,6 +23,11 @@ class Answer:
     class_name: str
     class_id: int
     probability: float
+
+
+def server_of(root: str) -> str:
+    """Finds the server of a workspace; where there is none, the usual port of this machine may have one."""
+    return running.find(Workspace(Path(root)).server_file) or "127.0.0.1:8500"
 
 
 def ask(server: str, model: str, images: Sequence[str], version: int | None, label: str | None) -> list[Answer]:

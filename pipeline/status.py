@@ -133,7 +133,7 @@ def _registered(workspace: Workspace) -> dict[tuple[str, int], dict[str, Any]]:
         return {
             (found.name, int(found.version)): {
                 "sha256": found.tags.get(SHA256),
-                "aliases": sorted(alias for alias, at in aliases[found.name].items() if str(at) == str(found.version)),
+                "aliases": sorted(alias for alias, at in aliases[found.name].items() if at == int(found.version)),
             }
             for found in client.search_model_versions()
         }

@@ -16,7 +16,7 @@ from serving.client import Client
 from serving.repository import Repository
 
 # The alias in MLflow that moves with each label of TF Serving.
-ALIASES = {"stable": "champion", "canary": "challenger"}
+ALIASES = {"stable": names.CHAMPION, "canary": "challenger"}
 
 
 class Executor(base_executor.BaseExecutor):

@@ -15,6 +15,7 @@ from mlflow.entities import LoggedModelStatus, Metric, Param
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from components import names
 from components.registrar.mlflow_model import SAVED_MODEL, write_mlmodel
 
 LOCK_TIMEOUT_S = 300.0
@@ -49,7 +50,8 @@ def register(place: Place, facts: dict[str, Any], servable: Path) -> dict[str, A
         parent = _run(client, experiment, PIPELINE_RUN, facts["pipeline_run"], name=facts["pipeline_run"])
         child = _run(client, experiment, MODEL_URI, facts["model_uri"], name=_architecture(facts), parent=parent)
         version = _version(client, facts) or _new_version(client, experiment, child, facts, servable)
-        client.update_model_version(version.name, version.version, _verdict(facts))
+        live = aliases(client)[version.name].get(names.CHAMPION) == int(version.version)
+        client.update_model_version(version.name, version.version, _verdict(facts, live=live))
         client.set_terminated(child)
         model_id = version.source.removeprefix("models:/")  # MLflow leaves the version's own `model_id` empty.
         return {"version": int(version.version), "run_id": child, "parent_run_id": parent, "model_id": model_id}
@@ -163,10 +165,16 @@ def _description(facts: dict[str, Any]) -> str:
     return f"{known['variant']} on {facts['dataset']}. Paper: {known['paper']}"
 
 
-def _verdict(facts: dict[str, Any]) -> str:
-    """Says what people who open the version in MLflow's UI want to know first."""
+def _verdict(facts: dict[str, Any], *, live: bool) -> str:
+    """Says what people who open the version in MLflow's UI want to know first.
+
+    Args:
+      facts: With what this run objects to.
+      live: Whether it is the champion: a run that judges it anew doesn't take back that an earlier one blessed it.
+    """
     if facts["objections"]:
-        return f"Withheld: {'; '.join(facts['objections'])}"
+        verdict = f"Champion still; run {facts['pipeline_run']} would not bless it again" if live else "Withheld"
+        return f"{verdict}: {'; '.join(facts['objections'])}"
     return "Blessed by the evaluation and by infra validation."
 
 
@@ -206,13 +214,13 @@ def _curves(facts: dict[str, Any], when: int) -> list[Metric]:
     ]
 
 
-def aliases(client: mlflow.MlflowClient) -> dict[str, dict[str, str]]:
+def aliases(client: mlflow.MlflowClient) -> dict[str, dict[str, int]]:
     """Returns every registered model's aliases and the versions that they point to; MLflow lists them in pages."""
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, int]] = {}
     token = None
     while True:
         page = client.search_registered_models(page_token=token)
-        found |= {model.name: dict(model.aliases) for model in page}
+        found |= {model.name: {alias: int(at) for alias, at in model.aliases.items()} for model in page}
         if not (token := page.token):
             return found
 

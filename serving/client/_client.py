@@ -49,6 +49,9 @@ class Client:
         target: The server's address, `host:port` or `unix:path`.
         timeout: Seconds that each call may take.
         credentials: For a server that speaks TLS.
+
+    Raises:
+        InvalidRequestError: The port of the address is none.
     """
 
     def __init__(
@@ -58,6 +61,9 @@ class Client:
         timeout: float = 60.0,
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
+        # gRPC would take any number, and ask the port that its last 16 bits name.
+        if (port := target.rpartition(":")[2]).isdecimal() and not 0 < int(port) < 2**16:
+            raise InvalidRequestError(f"The port of a server must be from 1 to 65535. Received: {target!r}.")
         self.target = target
         self.timeout = timeout
         if credentials is None:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import models
-from pipeline import cli, errors
+from pipeline import architectures, cli, errors
 from pipeline.errors import ConvoyError, ExitCode, UsageError
 
 HEAVY = {"tensorflow", "keras", "tfx", "mlflow", "apache_beam", "ml_metadata", "numpy", "pydantic", "rich", "grpc"}
@@ -176,13 +176,20 @@ def test_models_in_json_are_what_describe_says_in_the_order_of_the_catalog(convo
 def test_the_page_of_an_architecture_has_every_key_that_a_config_may_set(convoy):
     found = json.loads(convoy("models", "resnet50", "--json").out)
     assert set(found["forms"]) == {"paper", "small"}
-    assert found["options"]["shortcut"] == "one of a, b, c"
+    assert found["options"]["shortcut"].endswith("option `a`, `b` or `c` of the paper (one of a, b, c).")
     for form, facts in found["forms"].items():
         recipe = dataclasses.asdict(models.recipe("resnet50", form))
         assert facts["recipe"] == json.loads(json.dumps(recipe))
         assert set(facts["options"]) == set(found["options"]) == set(models.variant("resnet50").tunable)
     drawn = convoy("models", "resnet50").out
     assert all(f"\n{key} " in drawn for key in ("form", *found["options"], *models.Recipe.fields()))
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_the_page_of_every_architecture_says_what_each_key_means(name):
+    said = {**architectures.details(name)["options"], **models.Recipe.meanings()}
+    assert set(said) == {*models.variant(name).tunable, *models.Recipe.fields()}
+    assert all(said.values())
 
 
 def test_the_page_of_an_unknown_architecture_is_refused(convoy):

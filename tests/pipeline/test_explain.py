@@ -27,6 +27,14 @@ def test_a_digest_is_said_in_words_and_never_quoted() -> None:
     assert list(explain.differences(before, after)) == ["the source code that it runs"]
 
 
+def test_a_field_deep_inside_is_named_as_the_config_does() -> None:
+    def judged(accuracy: float) -> Execution:
+        bounds = {"value_threshold": {"lower_bound": accuracy}, "change_threshold": {"absolute": -0.01}}
+        return execution(eval_config=json.dumps({"metrics_specs": [{"metrics": [{"threshold": bounds}]}]}))
+
+    assert list(explain.differences(judged(0.95), judged(0.99))) == ["`gate.min_accuracy` 0.95 -> 0.99"]
+
+
 def test_other_inputs_are_named() -> None:
     assert list(explain.differences(execution(examples=1), execution(examples=2))) == ["another `examples`"]
 

@@ -124,6 +124,16 @@ class TestPredict:
         assert (ended.code, ended.out) == (ExitCode.USAGE, "")
         assert phrase in ended.sentence
 
+    def test_asks_the_server_of_the_workspace_wherever_it_is(self, convoy, served, images):
+        ended = convoy("predict", MODEL, images / "bright.png", "--workspace", served[0].root)
+        assert (ended.code, ended.err) == (ExitCode.OK, "")
+
+    @pytest.mark.parametrize("port", ["0", "65536", "99999"])
+    def test_a_port_that_is_none_is_a_usage_error(self, convoy, images, port):
+        ended = convoy("predict", MODEL, images / "bright.png", f"--server=127.0.0.1:{port}")
+        assert (ended.code, ended.out) == (ExitCode.USAGE, "")
+        assert f"must be from 1 to 65535. Received: '127.0.0.1:{port}'" in ended.sentence
+
     @pytest.mark.parametrize("server", ["127.0.0.1:1", "nowhere.invalid:8500", "no-port-at-all"])
     def test_no_server_is_one_sentence(self, convoy, images, server):
         ended = convoy("predict", MODEL, images / "bright.png", "--server", server)

@@ -155,6 +155,18 @@ def test_a_later_word_on_a_known_model_changes_what_is_said_of_it(register, in_c
     assert version["description"].startswith("Blessed")
 
 
+def test_a_champion_that_a_later_run_would_not_bless_is_called_both(register, in_child, mlflow_place):
+    register()
+    in_child(look, mlflow_place, crown)
+    assert register(blessed=False, objections=["too wrong"], pipeline_run="run-2")["version"] == 1
+    version, *_ = in_child(look, mlflow_place, read_version)
+    assert version["description"] == "Champion still; run run-2 would not bless it again: too wrong"
+
+
+def crown(client):
+    client.set_registered_model_alias("digits_lenet5", "champion", "1")
+
+
 def test_long_training_is_recorded_whole(register, in_child, mlflow_place, facts):
     """MLflow takes a thousand metrics at a time; All-CNN's paper trains for 350 epochs."""
     curve = [1 / epoch for epoch in range(1, 351)]
