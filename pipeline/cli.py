@@ -30,6 +30,7 @@ ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # No network beyond the package index.
     "DO_NOT_TRACK": "true",
     "TFDS_DISABLE_GCS": "1",
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # Or the first process takes all of a GPU's memory.
 }
 
 
@@ -91,7 +92,7 @@ def main(debug: bool) -> None:
 @click.option("--architectures", type=Architectures(), help="Train these alone: a,b.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override the config: training.epochs=3.")
 @click.option("--force", multiple=True, metavar="NODE", help="Run this step even if nothing changed: Trainer.lenet5.")
-@click.option("--jobs", type=click.IntRange(1), help="Steps at a time.  [default: one a core]")
+@click.option("--jobs", type=click.IntRange(1), help="Steps at a time.  [default: one a core or GPU]")
 def run(
     config: str,
     *,

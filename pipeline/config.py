@@ -9,7 +9,7 @@ import math
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import Field
@@ -36,6 +36,12 @@ class Dataset(_Section):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="A data set that TFDS knows, or `digits`.")
 
 
+def _devices(value: object) -> object:
+    if value != "auto" and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise ValueError(f"`training.devices` must be 'auto' or a number of GPUs. Received: {_short(value)}.")
+    return value
+
+
 class Training(_Section):
     """What holds for every architecture; a field left out is as the architecture's own recipe says."""
 
@@ -47,7 +53,9 @@ class Training(_Section):
         default="auto",
         description="Of training; served is float32 always. auto: mixed_bfloat16 on a GPU, float32 elsewhere.",
     )
-    devices: Literal["auto"] = Field(default="auto", description="What trains: all GPUs there are, else the CPU.")
+    devices: Annotated[Literal["auto"] | int, pydantic.BeforeValidator(_devices)] = Field(
+        default="auto", description="GPUs that each training has. auto: those there are, divided evenly; else the CPU."
+    )
 
 
 class Gate(_Section):
@@ -277,7 +285,7 @@ def _explain(error: Mapping[str, Any]) -> str:
         return f"`{where}` is required. Received: nothing."
     if error["type"] in ("model_type", "dict_type", "mapping_type"):
         return f"`{where}` must be a table. Received: {_short(error['input'])}."
-    if not where:
+    if error["type"] == "value_error":
         return str(error["msg"]).removeprefix("Value error, ")
     _, _, rule = str(error["msg"]).partition(" should ")
     return f"`{where}` must {rule}. Received: {_short(error['input'])}."

@@ -75,7 +75,7 @@ def run(
     Args:
       config: Checked.
       workspace: Where everything is written.
-      jobs: Nodes at a time; None for one a core.
+      jobs: Nodes at a time; None for one a core, and one a GPU where those are more.
       force: Nodes that run even if nothing changed.
       observe: Is told the nodes, and answers with who listens to them.
 
@@ -88,7 +88,8 @@ def run(
     with _alone(workspace), _children(directory / "logs") as children:
         compiled = children.call("compile", compile_pipeline, config, workspace, run_id, force)
         listener = observe(list(compiled.upstream))
-        nodes = local.run(compiled, children, jobs or local.cores(), listener, _limits(config))
+        jobs = jobs or max(local.cores(), len(compiled.gpus))
+        nodes = local.run(compiled, children, jobs, listener, _limits(config))
         rows = _rows(config, workspace, nodes)
         outcome = Outcome(run_id, rows, nodes, time.monotonic() - started, directory)
         _write_summary(outcome, config)

@@ -5,7 +5,7 @@ import math
 import multiprocessing
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -28,7 +28,9 @@ class NodeRecord:
 
     Attributes:
       state: waiting, running, then ran, cached, failed or skipped.
+      started: Seconds from the start of the first node to the start of its process.
       seconds: Wall time, from the start of its process to its end.
+      work: Seconds of it inside its executor; 0 where it was cached.
       error: Why it failed, and where its log is; or why it was skipped, or starts again.
       outputs: URIs of its output artifacts by key.
       uncached: Why it had to run though nothing may have changed.
@@ -37,7 +39,9 @@ class NodeRecord:
 
     id: str
     state: str = "waiting"
+    started: float = 0.0
     seconds: float = 0.0
+    work: float = 0.0
     error: str = ""
     outputs: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     uncached: str = ""
@@ -56,10 +60,19 @@ class Children:
         self._running: dict[Connection, BaseProcess] = {}
         self._start_server()
 
-    def start(self, name: str, work: Callable[..., Any], *arguments: Any) -> Connection:
-        """Starts `work(*arguments)` in a child; its messages come through the connection."""
+    def start(
+        self, name: str, work: Callable[..., Any], *arguments: Any, gpus: Sequence[str] | None = None
+    ) -> Connection:
+        """Starts `work(*arguments)` in a child; its messages come through the connection.
+
+        Args:
+          name: Of the process, and of its log.
+          work: Found by its import path.
+          *arguments: Of `work`.
+          gpus: Ids of those that it sees; None for all.
+        """
         ours, theirs = self._context.Pipe(duplex=False)
-        target = (theirs, self._logs / f"{name}.log", work, *arguments)
+        target = (theirs, self._logs / f"{name}.log", gpus, work, *arguments)
         process = self._context.Process(target=child.in_child, args=target, name=name)
         process.start()
         theirs.close()
@@ -150,44 +163,104 @@ def run(compiled: Compiled, children: Children, jobs: int, listener: Listener, l
     Returns:
       The records in topological order.
     """
-    records = {name: NodeRecord(name, uncached=compiled.uncached.get(name, "")) for name in compiled.upstream}
-    running: dict[Connection, tuple[NodeRecord, float]] = {}
-    resting: dict[str, float] = {}  # Until when: what failed in passing and starts again.
-    threads = max(1, cores() // jobs)
+    return _Run(compiled, children, jobs, listener, limits).to_the_end()
 
-    def end(connection: Connection, result: NodeResult | Failure) -> None:
-        record, started = running.pop(connection)
-        now = time.monotonic()
-        record.seconds = now - started
-        _finish(record, result, children.log(record.id), limits.retries)
-        if record.state == "waiting":
-            resting[record.id] = now + FIRST_PAUSE_S * 2 ** (record.attempts - 1)
-        listener(record, None)
 
-    while True:
-        _skip(records, compiled.upstream, listener)
+@dataclasses.dataclass(frozen=True)
+class _Started:
+    """A node that runs: its record, when it started, and the GPUs that it has."""
+
+    record: NodeRecord
+    at: float
+    gpus: list[str]
+
+
+class _Run:
+    """One run: what waits, runs and rests, and which GPUs are free."""
+
+    def __init__(self, compiled: Compiled, children: Children, jobs: int, listener: Listener, limits: Limits) -> None:
+        self._compiled, self._children, self._jobs = compiled, children, jobs
+        self._listener, self._limits = listener, limits
+        self._began = time.monotonic()
+        self._records = {name: NodeRecord(name, uncached=compiled.uncached.get(name, "")) for name in compiled.upstream}
+        self._running: dict[Connection, _Started] = {}
+        self._resting: dict[str, float] = {}  # Until when: what failed in passing and starts again.
+        self._free = list(compiled.gpus)
+
+    def to_the_end(self) -> list[NodeRecord]:
+        """Starts, hears and ends nodes until none is left that could run."""
+        while True:
+            self._skip()
+            self._start_ready()
+            if not self._running and not self._resting:
+                return list(self._records.values())
+            self._hear()
+            self._end_late()
+
+    def _start_ready(self) -> None:
         now = time.monotonic()
-        ready = [record for record in _ready(records, compiled.upstream) if resting.get(record.id, now) <= now]
-        for record in ready[: jobs - len(running)]:
+        threads = max(1, cores() // self._jobs)
+        for record in self._ready(now):
+            wanted = self._compiled.share if record.id in self._compiled.training else 0
+            if len(self._running) >= self._jobs or wanted > len(self._free):
+                continue
+            gpus, self._free = self._free[:wanted], self._free[wanted:]
+            self._resting.pop(record.id, None)
             record.state, record.error, record.attempts = "running", "", record.attempts + 1
-            resting.pop(record.id, None)
-            listener(record, None)
-            connection = children.start(record.id, child.launch, compiled.ir, record.id, threads)
-            running[connection] = (record, now)
-        if not running and not resting:
-            return list(records.values())
-        nearest = min([*(started + limits.seconds for _, started in running.values()), *resting.values()])
-        for answered in wait(list(running), None if nearest == math.inf else max(0.0, nearest - time.monotonic())):
+            record.started = now - self._began
+            self._listener(record, None)
+            arguments = (self._compiled.ir, record.id, threads)
+            connection = self._children.start(record.id, child.launch, *arguments, gpus=gpus)
+            self._running[connection] = _Started(record, now, gpus)
+
+    def _ready(self, now: float) -> list[NodeRecord]:
+        done = {name for name, record in self._records.items() if record.state in ("ran", "cached")}
+        return [
+            record
+            for name, record in self._records.items()
+            if record.state == "waiting"
+            and done.issuperset(self._compiled.upstream[name])
+            and self._resting.get(name, now) <= now
+        ]
+
+    def _hear(self) -> None:
+        """Waits for the next message, for the limit of a node, or for the end of a rest."""
+        limits = [started.at + self._limits.seconds for started in self._running.values()]
+        nearest = min([*limits, *self._resting.values()])
+        patience = None if nearest == math.inf else max(0.0, nearest - time.monotonic())
+        for answered in wait(list(self._running), patience):
             assert isinstance(answered, Connection)
-            kind, content = children.receive(answered)
+            kind, content = self._children.receive(answered)
             if kind == "done":
-                end(answered, content)
+                self._end(answered, content)
             else:
-                listener(running[answered][0], content)
-        for connection, (_, started) in list(running.items()):
-            if time.monotonic() - started > limits.seconds:
-                children.end(connection)
-                end(connection, Failure(f"It took longer than the {limits.seconds / 60:g} minutes that it may.", 1))
+                self._listener(self._running[answered].record, content)
+
+    def _end_late(self) -> None:
+        limit = self._limits.seconds
+        for connection, started in list(self._running.items()):
+            if time.monotonic() - started.at > limit:
+                self._children.end(connection)
+                self._end(connection, Failure(f"It took longer than the {limit / 60:g} minutes that it may.", 1))
+
+    def _end(self, connection: Connection, result: NodeResult | Failure) -> None:
+        ended = self._running.pop(connection)
+        self._free += ended.gpus
+        now = time.monotonic()
+        ended.record.seconds = now - ended.at
+        _finish(ended.record, result, self._children.log(ended.record.id), self._limits.retries)
+        if ended.record.state == "waiting":
+            self._resting[ended.record.id] = now + FIRST_PAUSE_S * 2 ** (ended.record.attempts - 1)
+        self._listener(ended.record, None)
+
+    def _skip(self) -> None:
+        """Skips what depends on a failure; records are in topological order, so one pass reaches everything."""
+        for name, record in self._records.items():
+            before = self._compiled.upstream[name]
+            lost = [one for one in before if self._records[one].state in ("failed", "skipped")]
+            if record.state == "waiting" and lost:
+                record.state, record.error = "skipped", f"needs {lost[0]}"
+                self._listener(record, None)
 
 
 def cores() -> int:
@@ -195,24 +268,10 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _ready(records: dict[str, NodeRecord], upstream: dict[str, list[str]]) -> list[NodeRecord]:
-    done = {name for name, record in records.items() if record.state in ("ran", "cached")}
-    return [record for name, record in records.items() if record.state == "waiting" and done.issuperset(upstream[name])]
-
-
-def _skip(records: dict[str, NodeRecord], upstream: dict[str, list[str]], listener: Listener) -> None:
-    """Skips what depends on a failure; records are in topological order, so one pass reaches everything."""
-    for name, record in records.items():
-        lost = [before for before in upstream[name] if records[before].state in ("failed", "skipped")]
-        if record.state == "waiting" and lost:
-            record.state, record.error = "skipped", f"needs {lost[0]}"
-            listener(record, None)
-
-
 def _finish(record: NodeRecord, result: NodeResult | Failure, log: Path, retries: int) -> None:
     """Takes down how a node ended; one that failed in passing waits to start again."""
     if isinstance(result, NodeResult):
-        record.state, record.outputs = result.state, result.outputs
+        record.state, record.outputs, record.work = result.state, result.outputs, result.seconds
     else:
         record.state = "waiting" if result.passing and record.attempts <= retries else "failed"
         record.error = f"{result.message} (log: {log})"

@@ -19,12 +19,15 @@ from typing import Any
 from components import progress, twin
 from pipeline.config import Config
 from pipeline.errors import ConvoyError, UsageError, is_ours
+from pipeline.runners import devices
 from pipeline.workspace import Workspace
 
 # What an upstream library wraps around the sentence that matters.
 MESSAGE_LIMIT = 600
 # What Python, requests, gRPC's and MLMD's wrappers call an error that passes; their classes cost seconds to import.
 PASSING = {"ConnectionError", "ConnectTimeout", "ReadTimeout", "UnavailableError", "AbortedError"}
+# The nodes that train, by the part of their id before the dot.
+TRAINING = ("Trainer", "Tuner")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +52,7 @@ class NodeResult:
     Attributes:
       state: `ran` or `cached`.
       outputs: URIs of the output artifacts by key.
-      seconds: Inside TFX's launcher.
+      seconds: Inside its executor.
     """
 
     state: str
@@ -65,16 +68,34 @@ class Compiled:
       ir: Its intermediate representation.
       upstream: The nodes that each node waits for, in topological order.
       uncached: Why a node runs though nothing may have changed.
+      training: The nodes that train, each on GPUs of its own; all others see none.
+      gpus: Ids of those that TensorFlow can use.
+      share: How many of them a node that trains has.
     """
 
     ir: bytes
     upstream: dict[str, list[str]]
     uncached: dict[str, str] = dataclasses.field(default_factory=dict)
+    training: frozenset[str] = frozenset()
+    gpus: tuple[str, ...] = ()
+    share: int = 0
 
 
-def in_child(connection: Connection, log: Path, work: Callable[..., Any], *arguments: Any) -> None:
-    """Runs `work` with its output in a log file; sends its progress, then its result or a `Failure`."""
+def in_child(
+    connection: Connection, log: Path, gpus: Sequence[str] | None, work: Callable[..., Any], *arguments: Any
+) -> None:
+    """Runs `work` with its output in a log file; sends its progress, then its result or a `Failure`.
+
+    Args:
+      connection: Where to send.
+      log: The file.
+      gpus: Ids of those that this process and its twin see; None for all.
+      work: What to run.
+      *arguments: Of `work`.
+    """
     _volunteer()
+    if gpus is not None:
+        os.environ[devices.VISIBLE] = ",".join(gpus)
     twin.prepare(connection)
     _log_to(log)
     if (runner := multiprocessing.parent_process()) is not None:
@@ -116,7 +137,11 @@ def compile_pipeline(config: Config, workspace: Workspace, run_id: str, force: S
     _forbid_cache([node.pipeline_node for node in ir.nodes], list(uncached))
     upstream = {node.pipeline_node.node_info.id: list(node.pipeline_node.upstream_nodes) for node in ir.nodes}
     order = sorted(upstream, key=lambda node: _branch_rank(node, list(config.architectures)))
-    return Compiled(ir.SerializeToString(deterministic=True), {node: upstream[node] for node in order}, uncached)
+    training = frozenset(node for node in upstream if node.partition(".")[0] in TRAINING)
+    gpus = devices.visible()
+    share = devices.share(config.training.devices, len(gpus), len(config.architectures))
+    ordered = {node: upstream[node] for node in order}
+    return Compiled(ir.SerializeToString(deterministic=True), ordered, uncached, training, gpus, share)
 
 
 def _forbid_cache(nodes: list[Any], force: Sequence[str]) -> None:
@@ -156,13 +181,14 @@ def launch(ir_bytes: bytes, node_id: str, threads: int) -> NodeResult:
     from tfx.orchestration.portable import launcher
     from tfx.proto.orchestration import pipeline_pb2
 
-    started = time.monotonic()
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     ir = pipeline_pb2.Pipeline.FromString(ir_bytes)
     deployment = runner_utils.extract_local_deployment_config(ir)
     connection = deployment.metadata_connection_config
     mlmd = metadata.Metadata(getattr(connection, connection.WhichOneof("connection_config")))
+    spent: list[float] = []
+    operators = {spec: _timed(operator, spent) for spec, operator in launcher.DEFAULT_EXECUTOR_OPERATORS.items()}
     execution = launcher.Launcher(
         pipeline_node=next(node.pipeline_node for node in ir.nodes if node.pipeline_node.node_info.id == node_id),
         mlmd_connection=mlmd,
@@ -170,11 +196,26 @@ def launch(ir_bytes: bytes, node_id: str, threads: int) -> NodeResult:
         pipeline_runtime_spec=ir.runtime_spec,
         executor_spec=runner_utils.extract_executor_spec(deployment, node_id),
         custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
+        custom_executor_operators=operators,
     ).launch()
     if execution.execution_id is None:
         raise ConvoyError(f"{node_id} needs all its inputs in MLMD. Received: some are missing; run again.")
     state, outputs = _outcome(mlmd, execution.execution_id)
-    return NodeResult(state, outputs, time.monotonic() - started)
+    return NodeResult(state, outputs, sum(spent))
+
+
+def _timed(operator: Any, spent: list[float]) -> Any:
+    """Makes an executor operator of TFX's tell how many seconds its executor took."""
+
+    class Timed(operator):
+        def run_executor(self, *arguments: Any, **options: Any) -> Any:
+            started = time.monotonic()
+            try:
+                return super().run_executor(*arguments, **options)
+            finally:
+                spent.append(time.monotonic() - started)
+
+    return Timed
 
 
 def _outcome(mlmd: Any, execution_id: int) -> tuple[str, dict[str, list[str]]]:

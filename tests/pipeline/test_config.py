@@ -170,7 +170,12 @@ def test_every_option_takes_its_own_default(name):
         (DIGITS + "[training]\nbatch_size = -1", ["`batch_size` must be greater than 0", "Received: -1"]),
         (DIGITS + "[training]\nlearning_rate = inf", ["`training.learning_rate` must be a finite number"]),
         (DIGITS + '[training]\nprecision = "float8"', ["`training.precision` must be 'auto', 'float32'"]),
-        (DIGITS + '[training]\ndevices = "gpu"', ["`training.devices` must be 'auto'"]),
+        (
+            DIGITS + '[training]\ndevices = "gpu"',
+            ["`training.devices` must be 'auto' or a number of GPUs. Received: 'gpu'"],
+        ),
+        (DIGITS + "[training]\ndevices = 0", ["`training.devices` must be 'auto' or a number of GPUs. Received: 0."]),
+        (DIGITS + "[training]\ndevices = true", ["`training.devices` must be 'auto' or a number of GPUs"]),
         (DIGITS + "[gate]\nmin_accuracy = 90", ["`gate.min_accuracy` must be less than or equal to 1", "Received: 90"]),
         (DIGITS + "[gate]\nmax_latency_ms = 0", ["`gate.max_latency_ms` must be greater than 0"]),
         (DIGITS + '[publish]\nlabel = "live"', ["`publish.label` must be 'stable' or 'canary'", "Received: 'live'"]),

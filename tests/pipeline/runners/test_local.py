@@ -25,11 +25,12 @@ class Threads:
 
     def __init__(self, play):
         self._play = play
-        self.started, self.running, self.most = [], 0, 0
+        self.started, self.running, self.most, self.gpus = [], 0, 0, {}
 
-    def start(self, name, work, *arguments):
+    def start(self, name, work, *arguments, gpus):
         ours, theirs = Pipe(duplex=False)
         self.started.append(name)
+        self.gpus[name] = gpus
         self.running += 1
         self.most = max(self.most, self.running)
         threading.Thread(target=self._play, args=(name, theirs.send)).start()
@@ -54,10 +55,10 @@ def succeed(name, send):
 def drive():
     """Runs the graph; returns the records by name, and all that the listener heard."""
 
-    def run(children, jobs=2):
+    def run(children, jobs=2, **machine):
         heard = []
         records = local.run(
-            Compiled(b"ir", GRAPH),
+            Compiled(b"ir", GRAPH, **machine),
             children,
             jobs,
             lambda record, event: heard.append((record.id, record.state, event)),
@@ -142,3 +143,55 @@ def test_what_was_cached_counts_as_done_and_progress_is_passed_on(drive):
             ("running", 2),
             ("cached", None),
         ]
+
+
+TRAINING = frozenset({"Trainer.a", "Trainer.b"})
+
+
+def test_each_training_has_gpus_of_its_own_and_nothing_else_sees_one(drive):
+    together = threading.Barrier(2)
+
+    def play(name, send):
+        if name in TRAINING:
+            together.wait(10)
+        succeed(name, send)
+
+    children = Threads(play)
+    drive(children, jobs=4, training=TRAINING, gpus=("0", "1", "2"), share=1)
+    assert {name: children.gpus[name] for name in TRAINING} == {"Trainer.a": ["0"], "Trainer.b": ["1"]}
+    assert all(children.gpus[name] == [] for name in set(GRAPH) - TRAINING)
+
+
+def test_a_training_waits_for_its_gpu_and_others_do_not_wait_for_it(drive):
+    at_once, most = set(), []
+    evaluated = threading.Event()
+
+    def play(name, send):
+        if name in TRAINING:
+            at_once.add(name)
+            most.append(len(at_once))
+            if name == "Trainer.b":
+                assert evaluated.wait(10)  # The other branch goes on beside it.
+            at_once.discard(name)
+        if name == "Evaluator.a":
+            evaluated.set()
+        succeed(name, send)
+
+    children = Threads(play)
+    records, _ = drive(children, jobs=4, training=TRAINING, gpus=("GPU-1f", "GPU-2e"), share=2)
+    assert most == [1, 1]
+    assert {children.gpus[name][0] for name in TRAINING} == {"GPU-1f"}
+    assert {record.state for record in records.values()} == {"ran"}
+
+
+def test_a_training_that_fails_gives_its_gpu_back(drive):
+    def play(name, send):
+        if name == "Trainer.a":
+            send(("done", Failure("A finite loss is required.", 1)))
+        else:
+            succeed(name, send)
+
+    children = Threads(play)
+    records, _ = drive(children, training=TRAINING, gpus=("0",), share=1)
+    assert records["Publisher.b"].state == "ran"
+    assert children.gpus["Trainer.b"] == ["0"]
