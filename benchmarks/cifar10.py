@@ -103,7 +103,7 @@ def measure(name: str, data: Data, times: float) -> dict[str, Any]:
     """Trains one network by its small recipe; returns what it reached on the test images."""
     usual = models.recipe(name, "small")
     recipe = usual.replace(epochs=max(2, round(times * usual.epochs)), flip=True)
-    plan = run.TrainingPlan(name, "small", {}, recipe, SHAPE, data.classes, "auto")
+    plan = run.TrainingPlan(name, "small", {}, recipe, SHAPE, data.classes, "auto", "auto")
     # The last epoch is what counts: nothing is chosen by the test images that stand in for validation here.
     with tempfile.TemporaryDirectory() as folder:
         model, done = run.train(

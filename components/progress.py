@@ -13,6 +13,17 @@ def listen(listener: Callable[[Event], None]) -> None:
     _listener.set(listener)
 
 
+def listen_too(listener: Callable[[Event], None]) -> None:
+    """Sends every later `report` to `listener` as well as to who listens already."""
+    before = _listener.get() or (lambda event: None)
+
+    def both(event: Event) -> None:
+        before(event)
+        listener(event)
+
+    listen(both)
+
+
 def report(**event: object) -> None:
     """Reports one step of long work, such as `report(epoch=3, epochs=5, loss=0.12)`."""
     if (listener := _listener.get()) is not None:

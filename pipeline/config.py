@@ -53,6 +53,9 @@ class Training(_Section):
         default="auto",
         description="Of training; served is float32 always. auto: mixed_bfloat16 on a GPU, float32 elsewhere.",
     )
+    xla: Literal["auto", True, False] = Field(
+        default="auto", description="Whether XLA compiles the training step. auto: where one GPU trains."
+    )
     devices: Annotated[Literal["auto"] | int, pydantic.BeforeValidator(_devices)] = Field(
         default="auto", description="GPUs that each training has. auto: those there are, divided evenly; else the CPU."
     )

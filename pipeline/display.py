@@ -110,7 +110,10 @@ class LiveView:
     def _hear(self, record: NodeRecord, event: Event | None) -> None:
         branch = self._branches[record.id.partition(".")[2] or DATA]
         branch.nodes[record.id] = record
-        branch.event = event or (branch.event if record.state == "running" else None)
+        if record.state != "running":
+            branch.event = None
+        elif event is not None and "epoch" in event:
+            branch.event = event
 
     def draw(self, height: int) -> RenderableType:
         """Draws the view as it is now, on at most so many lines."""

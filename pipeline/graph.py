@@ -122,6 +122,7 @@ def _trainer(config: Config, plan: Plan, data: _Data) -> tfx.components.Trainer:
             "image_shape": list(data.facts.image_shape),
             "class_names": list(data.facts.class_names),
             "precision": config.training.precision,
+            "xla": config.training.xla,
             names.SOURCE_DIGEST: digests.training(plan),
         },
     ).with_id(f"Trainer.{plan.name}")

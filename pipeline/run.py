@@ -28,6 +28,8 @@ from serving.repository import Repository
 
 GATE_NODE = "DataGate"
 SUMMARY_FILE = "summary.json"
+# The nodes that have a run in MLflow.
+RECORDED = ("Trainer.", "Registrar.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,8 +95,8 @@ def run(
         rows = _rows(config, workspace, nodes)
         outcome = Outcome(run_id, rows, nodes, time.monotonic() - started, directory)
         _write_summary(outcome, config)
-        if any(node.state == "ran" and node.id.startswith("Registrar.") for node in nodes):
-            children.call("mlflow", _close_parent, workspace.tracking_uri, config.dataset.name, run_id, rows, directory)
+        if any(node.state in ("ran", "failed") and node.id.startswith(RECORDED) for node in nodes):
+            children.call("mlflow", _close_parent, workspace, config.dataset.name, run_id, rows)
     return dataclasses.replace(outcome, seconds=time.monotonic() - started)
 
 
@@ -189,14 +191,14 @@ def _write_summary(outcome: Outcome, config: Config) -> None:
     _write(outcome.directory / SUMMARY_FILE, content)
 
 
-def _close_parent(tracking_uri: str, experiment: str, run_id: str, rows: list[Row], directory: Path) -> None:
+def _close_parent(workspace: Workspace, experiment: str, run_id: str, rows: list[Row]) -> None:
     """Puts the ranked table on MLflow's parent run and ends it. Runs in a child, where MLflow is imported."""
     from components.registrar import registry
 
     columns = {name: [getattr(row, name) for row in rows] for name in leaderboard.RECORDED}
-    parent = next(row.parent_run_id for row in rows if row.parent_run_id)
-    with registry.connected(tracking_uri) as client:
-        parent = registry.find_run(client, experiment, registry.PIPELINE_RUN, run_id) or parent
-        client.log_table(parent, columns, "leaderboard.json")
-        client.log_artifact(parent, str(directory / SUMMARY_FILE))
-        client.set_terminated(parent)
+    with registry.connected(workspace.tracking_uri) as client:
+        if parent := registry.find_run(client, experiment, registry.PIPELINE_RUN, run_id):
+            client.log_table(parent, columns, "leaderboard.json")
+            client.log_artifact(parent, str(workspace.run(run_id) / SUMMARY_FILE))
+            client.set_terminated(parent)
+        registry.end_lost(client, experiment, str(workspace.pipeline_root))

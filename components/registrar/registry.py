@@ -46,15 +46,48 @@ def register(place: Place, facts: dict[str, Any], servable: Path) -> dict[str, A
       RegistryError: MLflow can't be reached, is locked, or its database is of another schema.
     """
     with connected(place.tracking_uri) as client:
-        experiment = _experiment(client, facts["dataset"], place.artifact_location)
-        parent = _run(client, experiment, PIPELINE_RUN, facts["pipeline_run"], name=facts["pipeline_run"])
-        child = _run(client, experiment, MODEL_URI, facts["model_uri"], name=_architecture(facts), parent=parent)
+        experiment, parent, child = training_run(client, place, facts)
         version = _version(client, facts) or _new_version(client, experiment, child, facts, servable)
         live = aliases(client)[version.name].get(names.CHAMPION) == int(version.version)
         client.update_model_version(version.name, version.version, _verdict(facts, live=live))
         client.set_terminated(child)
         model_id = version.source.removeprefix("models:/")  # MLflow leaves the version's own `model_id` empty.
         return {"version": int(version.version), "run_id": child, "parent_run_id": parent, "model_id": model_id}
+
+
+def training_run(client: mlflow.MlflowClient, place: Place, facts: dict[str, Any]) -> tuple[str, str, str]:
+    """Finds the run of one training, or creates it, and where it belongs.
+
+    Args:
+      client: Connected.
+      place: Where a new experiment keeps its files.
+      facts: With `dataset`, `pipeline_run`, `model_uri` and `training`.
+
+    Returns:
+      The ids of the experiment, of the parent run, which is the pipeline's, and of the child run.
+    """
+    experiment = _experiment(client, facts["dataset"], place.artifact_location)
+    parent = _run(client, experiment, PIPELINE_RUN, facts["pipeline_run"], name=facts["pipeline_run"])
+    child = _run(client, experiment, MODEL_URI, facts["model_uri"], name=_architecture(facts), parent=parent)
+    return experiment, parent, child
+
+
+def end_lost(client: mlflow.MlflowClient, experiment: str, models: str) -> None:
+    """Ends the runs of trainings that nobody ended, as a kill leaves them, and their parents.
+
+    Args:
+      client: Connected; no other pipeline run may be under way in the workspace.
+      experiment: Its name.
+      models: The folder with all models of the workspace: other workspaces may share MLflow.
+    """
+    if (found := client.get_experiment_by_name(experiment)) is None:
+        return
+    running = client.search_runs([found.experiment_id], "attributes.status = 'RUNNING'")
+    children = [run for run in running if run.data.tags.get(MODEL_URI, "").startswith(models)]
+    parents = {run.data.tags.get("mlflow.parentRunId") for run in children}
+    for run in running:
+        if run in children or run.info.run_id in parents:
+            client.set_terminated(run.info.run_id, "KILLED")
 
 
 @contextlib.contextmanager
@@ -125,8 +158,7 @@ def _version(client: mlflow.MlflowClient, facts: dict[str, Any]) -> Any:
 def _new_version(client: mlflow.MlflowClient, experiment: str, run: str, facts: dict[str, Any], servable: Path) -> Any:
     # The time of the model, not of this call: MLflow keeps one of two equal metrics when a killed registration goes on.
     when = int((servable / "saved_model.pb").stat().st_mtime * 1000)
-    params = [Param(key, value) for key, value in _params(facts).items()]
-    client.log_batch(run, params=params, metrics=_curves(facts, when) + _results(facts, when))
+    client.log_batch(run, params=params(facts), metrics=_missing(client, run, facts, when) + _results(facts, when))
     logged = _logged_model(client, experiment, run, facts, servable)
     client.log_batch(run, metrics=_results(facts, when, logged.model_id))
     with contextlib.suppress(MlflowException):  # It exists already, from the second version on.
@@ -146,7 +178,7 @@ def _logged_model(client: mlflow.MlflowClient, experiment: str, run: str, facts:
         facts["model_name"],
         run,
         tags={SHA256: facts[SHA256]},
-        params=_params(facts),
+        params={param.key: param.value for param in params(facts)},
         model_type="tensorflow",
     )
     with tempfile.TemporaryDirectory(prefix="convoy-mlmodel-") as scratch:
@@ -178,11 +210,13 @@ def _verdict(facts: dict[str, Any], *, live: bool) -> str:
     return "Blessed by the evaluation and by infra validation."
 
 
-def _params(facts: dict[str, Any]) -> dict[str, str]:
-    known = facts["training"]["architecture"]
-    params = {"architecture": known["name"], "form": facts["training"]["form"], "dataset": facts["dataset"]}
-    params |= {f"option.{key}": str(value) for key, value in facts["training"].get("options", {}).items()}
-    return params | {f"recipe.{key}": str(value) for key, value in facts["training"]["recipe"].items()}
+def params(facts: dict[str, Any]) -> list[Param]:
+    """Lists what is trained, and how."""
+    training = facts["training"]
+    named = {"architecture": _architecture(facts), "form": training["form"], "dataset": facts["dataset"]}
+    options = {f"option.{key}": value for key, value in training.get("options", {}).items()}
+    recipe = {f"recipe.{key}": value for key, value in training["recipe"].items()}
+    return [Param(key, str(value)) for key, value in {**named, **options, **recipe}.items()]
 
 
 def _tags(facts: dict[str, Any]) -> dict[str, str]:
@@ -205,13 +239,14 @@ def _results(facts: dict[str, Any], when: int, model_id: str | None = None) -> l
     return [Metric(name, value, when, 0, model_id=model_id) for name, value in values.items() if math.isfinite(value)]
 
 
-def _curves(facts: dict[str, Any], when: int) -> list[Metric]:
-    """Lists the learning curves, one step an epoch."""
-    return [
-        Metric(f"train/{name}", value, when, epoch)
-        for name, values in facts["training"]["history"].items()
-        for epoch, value in enumerate(values, start=1)
-    ]
+def _missing(client: mlflow.MlflowClient, run: str, facts: dict[str, Any], when: int) -> list[Metric]:
+    """Lists what the run lacks of the learning curves, one step an epoch: most was written while it trained."""
+    found = []
+    for name, values in facts["training"]["history"].items():
+        there = {metric.step for metric in client.get_metric_history(run, f"train/{name}")}
+        steps = [step for step in range(1, len(values) + 1) if step not in there]
+        found += [Metric(f"train/{name}", values[step - 1], when, step) for step in steps]
+    return found
 
 
 def aliases(client: mlflow.MlflowClient) -> dict[str, dict[str, int]]:

@@ -19,7 +19,7 @@ class PixelStatistics:
 
 
 def training_batches(
-    patterns: Sequence[str], image_shape: images.Shape, recipe: Recipe, done: int = 0
+    patterns: Sequence[str], image_shape: images.Shape, recipe: Recipe, done: int = 0, *, whole: bool = False
 ) -> tf.data.Dataset:
     """Reads transformed examples as `batches` does, by a recipe: all its epochs, one after the other, augmented.
 
@@ -30,12 +30,28 @@ def training_batches(
       image_shape: Height, width, channels.
       recipe: How to train.
       done: Epochs to leave out.
+      whole: Whether the last batch of an epoch is left out where it is only a part of one. What is left out is other
+        images in every epoch.
     """
-    epoch = _rows(patterns, image_shape).shuffle(10_000, seed=recipe.seed).batch(recipe.batch_size)
+    rows = _rows(patterns, image_shape).shuffle(10_000, seed=recipe.seed)
+    epoch = rows.batch(recipe.batch_size, drop_remainder=whole)
     first = done * int(epoch.cardinality())
     # One iterator for all epochs: how many of them Keras would take for each is no promise of its own.
     left = epoch.repeat(recipe.epochs).skip(first)
     return augmentation.augmented(left, recipe, first).prefetch(tf.data.AUTOTUNE)
+
+
+def divisible(images: int, devices: int, most: int = 1024) -> int:
+    """Returns the largest size of batches of which each device gets an image, the last batch too.
+
+    `tf.distribute` fills one device's part after the other, so that a last batch may leave nothing for some.
+    """
+
+    def last(size: int) -> int:
+        return (images - 1) % size + 1
+
+    sizes = range(min(most, max(images, 1)), 0, -1)
+    return next((size for size in sizes if last(size) > -(-size // devices) * (devices - 1)), 1)
 
 
 def batches(patterns: Sequence[str], image_shape: images.Shape, batch_size: int) -> tf.data.Dataset:

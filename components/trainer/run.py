@@ -39,6 +39,7 @@ class TrainingPlan:
       image_shape: Height, width, channels.
       class_names: In the order of the labels.
       precision: A Keras dtype policy, or `auto`: mixed_bfloat16 on a GPU, float32 elsewhere.
+      xla: Whether XLA compiles the training step, or `auto`: where one GPU trains.
     """
 
     architecture: str
@@ -48,6 +49,7 @@ class TrainingPlan:
     image_shape: tuple[int, int, int]
     class_names: tuple[str, ...]
     precision: str
+    xla: bool | str
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "TrainingPlan":
@@ -82,6 +84,7 @@ def run_fn(fn_args: FnArgs) -> None:
     decisive = [fn_args.custom_config, fn_args.train_files, tf.__version__, keras.__version__]
     # Beside all executions of the node: TFX's folder for this one is `<node>/model_run/<execution>`.
     kept = checkpoints.Checkpoints(Path(fn_args.model_run_dir).parents[1] / "checkpoints", decisive)
+    report(model_uri=str(Path(fn_args.serving_model_dir).parent), training=_facts(plan))
     model, done = train(plan, statistics, fn_args.train_files, fn_args.eval_files, kept)
     servable = _for_inference(plan, model, statistics)
     export.export(servable, plan.class_names, plan.image_shape, fn_args.serving_model_dir)
@@ -111,16 +114,24 @@ def train(
     keras.utils.set_random_seed(recipe.seed)
     counts = input_pipeline.class_counts(train_files, plan.image_shape[-1], len(plan.class_names))
     size = sum(counts)
-    steps = -(-size // recipe.batch_size)
-    validation = input_pipeline.batches(validation_files, plan.image_shape, 1024)
-    with _strategy().scope():
+    strategy = _strategy()
+    devices = strategy.num_replicas_in_sync
+    # A part of a batch may leave a device without an image, and a batch norm without statistics.
+    whole = devices > 1 and size >= recipe.batch_size
+    steps = size // recipe.batch_size if whole else -(-size // recipe.batch_size)
+    together = input_pipeline.divisible(input_pipeline.count(validation_files), devices)
+    validation = input_pipeline.batches(validation_files, plan.image_shape, together)
+    with strategy.scope():
         model = _build(plan, statistics)
         _compile(model, plan, steps, counts)
         # Keras would trace the training step twice, once to create these variables and once with them.
         model.optimizer.build(model.trainable_variables)
-        model.evaluate(validation.take(1), verbose=0)
+        model.evaluate(input_pipeline.batches(validation_files, plan.image_shape, devices).take(1), verbose=0)
+        # On several devices, Keras would build it again by the first batch of each data set: training would lose that
+        # batch, and validation fail where it is not divided evenly.
+        model._maybe_symbolic_build = lambda **_: None
         before, best = kept.restore(model)
-    training = input_pipeline.training_batches(train_files, plan.image_shape, recipe, before.epochs)
+    training = input_pipeline.training_batches(train_files, plan.image_shape, recipe, before.epochs, whole=whole)
     watching = _callbacks(plan, size, kept, before, best)
     try:
         history = model.fit(
@@ -189,6 +200,7 @@ def _compile(model: keras.Model, plan: TrainingPlan, steps_per_epoch: int, count
         optimizer=optimizers.optimizer(plan.recipe, steps_per_epoch),
         loss=objectives.loss(plan.recipe, counts),
         metrics=[objectives.accuracy()],
+        jit_compile=plan.xla,
     )
 
 
@@ -199,8 +211,15 @@ def _for_inference(plan: TrainingPlan, trained: keras.Model, statistics: input_p
 
 
 def _strategy() -> tf.distribute.Strategy:
-    several = len(tf.config.list_logical_devices("GPU")) > 1
-    return tf.distribute.MirroredStrategy() if several else tf.distribute.get_strategy()
+    """Uses all GPUs that this process sees, else the CPU.
+
+    A batch is divided among them. It is as large as the recipe says whatever their number, and so the learning rate
+    stays as it is. Batch norms normalise over each device's part, and `clip_norm` bounds the gradient of each. Of
+    several, each gets its part of every batch: the last images of an epoch, too few for a batch, are left out of it.
+    """
+    found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    several = [device.name for device in found]
+    return tf.distribute.MirroredStrategy(several) if len(several) > 1 else tf.distribute.get_strategy()
 
 
 def _record(plan: TrainingPlan, servable: keras.Model, done: checkpoints.Progress, directory: Path) -> None:
@@ -212,11 +231,9 @@ def _record(plan: TrainingPlan, servable: keras.Model, done: checkpoints.Progres
         **plan.options,
     )
     content = {
+        **_facts(plan),
         "architecture": facts,
         "served_params": servable.count_params(),
-        "form": plan.form,
-        "options": plan.options,
-        "recipe": dataclasses.asdict(plan.recipe),
         "history": done.history,
         "train_seconds": done.seconds,
         "devices": [device.name for device in tf.config.list_logical_devices()],
@@ -224,6 +241,12 @@ def _record(plan: TrainingPlan, servable: keras.Model, done: checkpoints.Progres
     }
     directory.mkdir(parents=True, exist_ok=True)
     (directory / names.TRAINING_FILE).write_text(json.dumps(content, indent=2), encoding="utf-8")
+
+
+def _facts(plan: TrainingPlan) -> dict[str, Any]:
+    """Says what is trained, and how."""
+    recipe = dataclasses.asdict(plan.recipe)
+    return {"architecture": {"name": plan.architecture}, "form": plan.form, "options": plan.options, "recipe": recipe}
 
 
 class _Finite(keras.callbacks.Callback):
@@ -265,4 +288,11 @@ class _Progress(keras.callbacks.Callback):
         self._done += 1
         rate = self._images / max(now - self._epoch_began, 1e-9)
         left = (now - self._began) / self._done * (self._epochs - epoch - 1)
-        report(epoch=epoch + 1, epochs=self._epochs, images_per_second=rate, seconds_left=left, **(logs or {}))
+        report(
+            epoch=epoch + 1,
+            epochs=self._epochs,
+            images_per_second=rate,
+            learning_rate=float(self.model.optimizer.learning_rate),
+            seconds_left=left,
+            **(logs or {}),
+        )

@@ -209,7 +209,7 @@ class _Run:
             record.state, record.error, record.attempts = "running", "", record.attempts + 1
             record.started = now - self._began
             self._listener(record, None)
-            arguments = (self._compiled.ir, record.id, threads)
+            arguments = (self._compiled.ir, record.id, threads, self._compiled.tracking)
             connection = self._children.start(record.id, child.launch, *arguments, gpus=gpus)
             self._running[connection] = _Started(record, now, gpus)
 

@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,15 @@ class NodeResult:
 
 
 @dataclasses.dataclass(frozen=True)
+class Tracking:
+    """Where in MLflow: its URI, where a new experiment keeps its files, and the experiment's name."""
+
+    uri: str
+    artifact_location: str
+    experiment: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Compiled:
     """A compiled pipeline.
 
@@ -71,6 +80,7 @@ class Compiled:
       training: The nodes that train, each on GPUs of its own; all others see none.
       gpus: Ids of those that TensorFlow can use.
       share: How many of them a node that trains has.
+      tracking: Where trainings are recorded; None for nowhere.
     """
 
     ir: bytes
@@ -79,6 +89,7 @@ class Compiled:
     training: frozenset[str] = frozenset()
     gpus: tuple[str, ...] = ()
     share: int = 0
+    tracking: Tracking | None = None
 
 
 def in_child(
@@ -141,7 +152,8 @@ def compile_pipeline(config: Config, workspace: Workspace, run_id: str, force: S
     gpus = devices.visible()
     share = devices.share(config.training.devices, len(gpus), len(config.architectures))
     ordered = {node: upstream[node] for node in order}
-    return Compiled(ir.SerializeToString(deterministic=True), ordered, uncached, training, gpus, share)
+    tracking = Tracking(workspace.tracking_uri, str(workspace.artifact_location), config.dataset.name)
+    return Compiled(ir.SerializeToString(deterministic=True), ordered, uncached, training, gpus, share, tracking)
 
 
 def _forbid_cache(nodes: list[Any], force: Sequence[str]) -> None:
@@ -167,13 +179,14 @@ def _branch_rank(node: str, architectures: list[str]) -> int:
     return architectures.index(branch) if branch else -1
 
 
-def launch(ir_bytes: bytes, node_id: str, threads: int) -> NodeResult:
+def launch(ir_bytes: bytes, node_id: str, threads: int, tracking: Tracking | None = None) -> NodeResult:
     """Launches one node through TFX's own launcher.
 
     Args:
       ir_bytes: The pipeline's intermediate representation.
       node_id: The node.
       threads: Cores for TensorFlow's ops: two nodes that each use every core spend half of them on waiting.
+      tracking: Where a training is recorded while it goes on.
     """
     import tensorflow as tf
     from tfx.orchestration import metadata
@@ -189,7 +202,7 @@ def launch(ir_bytes: bytes, node_id: str, threads: int) -> NodeResult:
     mlmd = metadata.Metadata(getattr(connection, connection.WhichOneof("connection_config")))
     spent: list[float] = []
     operators = {spec: _timed(operator, spent) for spec, operator in launcher.DEFAULT_EXECUTOR_OPERATORS.items()}
-    execution = launcher.Launcher(
+    starting = launcher.Launcher(
         pipeline_node=next(node.pipeline_node for node in ir.nodes if node.pipeline_node.node_info.id == node_id),
         mlmd_connection=mlmd,
         pipeline_info=ir.pipeline_info,
@@ -197,11 +210,32 @@ def launch(ir_bytes: bytes, node_id: str, threads: int) -> NodeResult:
         executor_spec=runner_utils.extract_executor_spec(deployment, node_id),
         custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
         custom_executor_operators=operators,
-    ).launch()
+    )
+    with _recorded(tracking if node_id.startswith("Trainer.") else None, ir.runtime_spec):
+        execution = starting.launch()
     if execution.execution_id is None:
         raise ConvoyError(f"{node_id} needs all its inputs in MLMD. Received: some are missing; run again.")
     state, outputs = _outcome(mlmd, execution.execution_id)
     return NodeResult(state, outputs, sum(spent))
+
+
+@contextlib.contextmanager
+def _recorded(tracking: Tracking | None, runtime: Any) -> Iterator[None]:
+    """Writes what is reported inside into MLflow, while it goes on."""
+    if tracking is None:
+        yield
+        return
+    from components.registrar import live, registry
+
+    place = registry.Place(tracking.uri, tracking.artifact_location)
+    recording = live.Recording(place, tracking.experiment, runtime.pipeline_run_id.field_value.string_value)
+    progress.listen_too(recording.hear)
+    try:
+        yield
+    except BaseException as error:
+        recording.end(_failure(error).message)
+        raise
+    recording.end()
 
 
 def _timed(operator: Any, spent: list[float]) -> Any:

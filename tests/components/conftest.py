@@ -197,7 +197,7 @@ def run_training(few):
 
     from components.trainer import run
 
-    def train(root, architecture="lenet5", precision="float32", options=None, **recipe):
+    def train(root, architecture="lenet5", precision="float32", options=None, xla="auto", **recipe):
         import dataclasses
 
         import models
@@ -210,6 +210,7 @@ def run_training(few):
             "image_shape": [8, 8, 1],
             "class_names": CLASS_NAMES,
             "precision": precision,
+            "xla": xla,
         }
         train_files, eval_files = ([pattern] for pattern in few)
         run.run_fn(

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
 
 from components import images
 from components.dataset_gen import scans
@@ -114,3 +116,18 @@ def test_reads_the_pixel_statistics(files):
     found = input_pipeline.pixel_statistics(files, 1)
     assert found.mean == pytest.approx((train.mean(),), rel=1e-6)
     assert found.variance == pytest.approx((train.var(),), rel=1e-6)
+
+
+@given(st.integers(1, 100_000), st.integers(1, 16))
+def test_every_device_gets_an_image_of_every_batch(images, devices):
+    size = input_pipeline.divisible(images, devices)
+    assert 1 <= size <= 1024
+    if images >= devices**2:
+        part = -(-size // devices)
+        for batch in {size, images % size} - {0}:
+            assert batch - part * (devices - 1) > 0
+
+
+@given(st.integers(1, 100_000))
+def test_one_device_takes_as_many_as_it_may(images):
+    assert input_pipeline.divisible(images, 1) == min(images, 1024)

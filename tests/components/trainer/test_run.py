@@ -98,7 +98,13 @@ def test_tells_the_runner_about_every_epoch(run_training, tmp_path):
         _, recorded = run_training(tmp_path, epochs=3)
     finally:
         progress.listen(lambda event: None)
+    begun = events.pop(0)
+    assert begun["model_uri"] == str(tmp_path / "model")
+    assert begun["training"]["recipe"] == recorded["recipe"]
     assert [(event["epoch"], event["epochs"]) for event in events] == [(1, 3), (2, 3), (3, 3)]
+    rates = [event["learning_rate"] for event in events]
+    assert rates == sorted(rates, reverse=True)
+    assert 0 < rates[0] < recorded["recipe"]["learning_rate"]
     assert [event["val_accuracy"] for event in events] == recorded["history"]["val_accuracy"]
     assert all(event["images_per_second"] > 0 for event in events)
     left = [event["seconds_left"] for event in events]
@@ -221,6 +227,7 @@ def fn_args(root, files, architecture, form, image_shape, recipe):
             "image_shape": list(image_shape),
             "class_names": list("0123456789"),
             "precision": "float32",
+            "xla": "auto",
         },
     )
 
