@@ -28,9 +28,8 @@ class NodeRecord:
 
     Attributes:
       state: waiting, running, then ran, cached, failed or skipped.
-      started: Seconds from the start of the first node to the start of its process.
       seconds: Wall time, from the start of its process to its end.
-      work: Seconds of it inside its executor; 0 where it was cached.
+      work: When its executor began and ended, in seconds since the first node could start; nothing where it was cached.
       error: Why it failed, and where its log is; or why it was skipped, or starts again.
       outputs: URIs of its output artifacts by key.
       uncached: Why it had to run though nothing may have changed.
@@ -39,9 +38,8 @@ class NodeRecord:
 
     id: str
     state: str = "waiting"
-    started: float = 0.0
     seconds: float = 0.0
-    work: float = 0.0
+    work: tuple[float, ...] = ()
     error: str = ""
     outputs: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     uncached: str = ""
@@ -207,7 +205,6 @@ class _Run:
             gpus, self._free = self._free[:wanted], self._free[wanted:]
             self._resting.pop(record.id, None)
             record.state, record.error, record.attempts = "running", "", record.attempts + 1
-            record.started = now - self._began
             self._listener(record, None)
             arguments = (self._compiled.ir, record.id, threads, self._compiled.tracking)
             connection = self._children.start(record.id, child.launch, *arguments, gpus=gpus)
@@ -249,6 +246,8 @@ class _Run:
         now = time.monotonic()
         ended.record.seconds = now - ended.at
         _finish(ended.record, result, self._children.log(ended.record.id), self._limits.retries)
+        if isinstance(result, NodeResult):
+            ended.record.work = tuple(moment - self._began for moment in result.work)
         if ended.record.state == "waiting":
             self._resting[ended.record.id] = now + FIRST_PAUSE_S * 2 ** (ended.record.attempts - 1)
         self._listener(ended.record, None)
@@ -271,7 +270,7 @@ def cores() -> int:
 def _finish(record: NodeRecord, result: NodeResult | Failure, log: Path, retries: int) -> None:
     """Takes down how a node ended; one that failed in passing waits to start again."""
     if isinstance(result, NodeResult):
-        record.state, record.outputs, record.work = result.state, result.outputs, result.seconds
+        record.state, record.outputs = result.state, result.outputs
     else:
         record.state = "waiting" if result.passing and record.attempts <= retries else "failed"
         record.error = f"{result.message} (log: {log})"

@@ -52,12 +52,12 @@ class NodeResult:
     Attributes:
       state: `ran` or `cached`.
       outputs: URIs of the output artifacts by key.
-      seconds: Inside its executor.
+      work: When its executor began and ended, by the clock that all processes share; nothing where it was cached.
     """
 
     state: str
     outputs: dict[str, list[str]]
-    seconds: float
+    work: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,8 +200,8 @@ def launch(ir_bytes: bytes, node_id: str, threads: int, tracking: Tracking | Non
     deployment = runner_utils.extract_local_deployment_config(ir)
     connection = deployment.metadata_connection_config
     mlmd = metadata.Metadata(getattr(connection, connection.WhichOneof("connection_config")))
-    spent: list[float] = []
-    operators = {spec: _timed(operator, spent) for spec, operator in launcher.DEFAULT_EXECUTOR_OPERATORS.items()}
+    work: list[float] = []
+    operators = {spec: _timed(operator, work) for spec, operator in launcher.DEFAULT_EXECUTOR_OPERATORS.items()}
     starting = launcher.Launcher(
         pipeline_node=next(node.pipeline_node for node in ir.nodes if node.pipeline_node.node_info.id == node_id),
         mlmd_connection=mlmd,
@@ -216,7 +216,7 @@ def launch(ir_bytes: bytes, node_id: str, threads: int, tracking: Tracking | Non
     if execution.execution_id is None:
         raise ConvoyError(f"{node_id} needs all its inputs in MLMD. Received: some are missing; run again.")
     state, outputs = _outcome(mlmd, execution.execution_id)
-    return NodeResult(state, outputs, sum(spent))
+    return NodeResult(state, outputs, tuple(work))
 
 
 @contextlib.contextmanager
@@ -238,16 +238,16 @@ def _recorded(tracking: Tracking | None, runtime: Any) -> Iterator[None]:
     recording.end()
 
 
-def _timed(operator: Any, spent: list[float]) -> Any:
-    """Makes an executor operator of TFX's tell how many seconds its executor took."""
+def _timed(operator: Any, work: list[float]) -> Any:
+    """Makes an executor operator of TFX's note when its executor begins and ends."""
 
     class Timed(operator):
         def run_executor(self, *arguments: Any, **options: Any) -> Any:
-            started = time.monotonic()
+            work.append(time.monotonic())
             try:
                 return super().run_executor(*arguments, **options)
             finally:
-                spent.append(time.monotonic() - started)
+                work.append(time.monotonic())
 
     return Timed
 

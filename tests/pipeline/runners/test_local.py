@@ -1,4 +1,5 @@
 import threading
+import time
 from multiprocessing import Pipe
 from pathlib import Path
 
@@ -48,7 +49,7 @@ class Threads:
 
 
 def succeed(name, send):
-    send(("done", NodeResult("ran", {"output": [f"/tfx/{name}"]}, 0.0)))
+    send(("done", NodeResult("ran", {"output": [f"/tfx/{name}"]})))
 
 
 @pytest.fixture
@@ -132,7 +133,7 @@ def test_what_was_cached_counts_as_done_and_progress_is_passed_on(drive):
     def play(name, send):
         for epoch in (1, 2):
             send(("progress", {"epoch": epoch, "of": name}))
-        send(("done", NodeResult("cached", {}, 0.0)))
+        send(("done", NodeResult("cached", {})))
 
     records, heard = drive(Threads(play))
     assert {record.state for record in records.values()} == {"cached"}
@@ -143,6 +144,17 @@ def test_what_was_cached_counts_as_done_and_progress_is_passed_on(drive):
             ("running", 2),
             ("cached", None),
         ]
+
+
+def test_the_work_of_a_node_is_told_from_the_start_of_the_run(drive):
+    def play(name, send):
+        now = time.monotonic()
+        send(("done", NodeResult("ran", {}, (now, now + 5.0))))
+
+    records, _ = drive(Threads(play))
+    begins = [record.work[0] for record in records.values()]
+    assert 0 <= begins[0] < 60
+    assert all(record.work[1] == pytest.approx(record.work[0] + 5.0) for record in records.values())
 
 
 TRAINING = frozenset({"Trainer.a", "Trainer.b"})
