@@ -216,7 +216,12 @@ def params(facts: dict[str, Any]) -> list[Param]:
     named = {"architecture": _architecture(facts), "form": training["form"], "dataset": facts["dataset"]}
     options = {f"option.{key}": value for key, value in training.get("options", {}).items()}
     recipe = {f"recipe.{key}": value for key, value in training["recipe"].items()}
-    return [Param(key, str(value)) for key, value in {**named, **options, **recipe}.items()]
+    return [Param(key, _written(value)) for key, value in {**named, **options, **recipe}.items()]
+
+
+def _written(value: object) -> str:
+    """Writes a value the same whether it went through JSON or not: MLflow lets no parameter change."""
+    return str(list(value) if isinstance(value, tuple) else value)
 
 
 def _tags(facts: dict[str, Any]) -> dict[str, str]:

@@ -10,7 +10,9 @@ URI = "/tfx/Trainer.lenet5/model/7"
 
 
 def started(facts):
+    """What a Trainer says first: Registrar reads the same from JSON, which knows no tuples."""
     training = {key: facts["training"][key] for key in ("architecture", "form", "options", "recipe")}
+    training["recipe"] = training["recipe"] | {"milestones": tuple(training["recipe"]["milestones"])}
     return {"model_uri": URI, "training": training}
 
 
