@@ -13,6 +13,7 @@ from models import docstrings
 from pipeline import tables
 from pipeline.errors import UsageError
 from pipeline.leaderboard import short
+from pipeline.tuning import NOT_SEARCHED
 
 
 def parse_shape(text: str | None) -> tuple[int, ...] | None:
@@ -74,7 +75,9 @@ def page(found: dict[str, Any]) -> RenderableType:
         drawn.add_row(field, *(_written(facts["recipe"][field]) for facts in forms.values()), meaning)
     heading = (f"{found['name']}: {found['variant']}", found["paper"], *takes, "")
     how = f"To be set in [architectures.{found['name']}], or with --set architectures.{found['name']}.KEY=VALUE."
-    return Group(*(Text(line) for line in heading), drawn, Text(how, style="dim"))
+    but = ", ".join(NOT_SEARCHED)
+    search = f"To be searched in [architectures.{found['name']}.tune]: every key of the recipe but {but}."
+    return Group(*(Text(line) for line in heading), drawn, Text(how, style="dim"), Text(search, style="dim"))
 
 
 def _written(value: object) -> str:

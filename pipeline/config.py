@@ -4,10 +4,8 @@ Nothing here imports Keras or TFX, so a wrong config is refused in milliseconds.
 """
 
 import dataclasses
-import difflib
-import math
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,11 +15,13 @@ from pydantic import Field
 import models
 from models import Recipe
 from models.recipes import received
+from pipeline import tuning
 from pipeline.errors import UsageError
+from pipeline.values import KINDS, near, short
 
 CONFIGS = Path(__file__).parent / "configs"
 FORM = "form"
-RECEIVED_LIMIT = 80
+TUNE = "tune"
 
 
 class _Section(pydantic.BaseModel):
@@ -38,7 +38,7 @@ class Dataset(_Section):
 
 def _devices(value: object) -> object:
     if value != "auto" and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        raise ValueError(f"`training.devices` must be 'auto' or a number of GPUs. Received: {_short(value)}.")
+        raise ValueError(f"`training.devices` must be 'auto' or a number of GPUs. Received: {short(value)}.")
     return value
 
 
@@ -97,19 +97,32 @@ class Runner(_Section):
     )
 
 
+class Tuner(_Section):
+    """How an architecture with a `tune` table is searched."""
+
+    trials: int = Field(default=8, ge=1, description="Trainings, each by another recipe of the search.")
+    algorithm: Literal["random", "bayesian", "grid"] = Field(
+        default="random",
+        description="Of KerasTuner: any values; values near to good ones, after a third of the trials; all of them.",
+    )
+    epochs: int | None = Field(default=None, ge=1, description="Of a trial; the recipe's, unless told.")
+
+
 class Config(_Section):
     """One pipeline: a data set, the architectures to train on it, and what is asked of them."""
 
     dataset: Dataset
     architectures: Mapping[str, Mapping[str, Any]] = Field(
         default_factory=lambda: {name: {} for name in models.names()},
-        description="By registered name; any recipe field, option of the architecture or `form` can be overridden.",
+        description="By registered name; any recipe field, option of the architecture or `form` can be overridden, and "
+        "`tune` says which recipe fields to search.",
     )
     training: Training = Training()
     gate: Gate = Gate()
     publish: Publish = Publish()
     beam: Beam = Beam()
     runner: Runner = Runner()
+    tuner: Tuner = Tuner()
 
     @pydantic.model_validator(mode="after")
     def _plans_resolve(self) -> "Config":
@@ -130,23 +143,45 @@ class Config(_Section):
         """
         overrides = dict(self.architectures[name])
         row = models.variant(name)
+        searched = overrides.pop(TUNE, None)
         for key, value in overrides.items():
             _check_override(name, key, value, row.tunable)
         form = overrides.pop(FORM, "small")
         options = {key: overrides.pop(key) for key in list(overrides) if key in row.tunable}
         shared = {key: value for key, value in self.training if key in Recipe.fields() and value is not None}
         try:
-            return Plan(name, form, options, models.recipe(name, form, **{**shared, **overrides}))
+            recipe = models.recipe(name, form, **{**shared, **overrides})
         except ValueError as error:
             table = f"architectures.{name}" if self.architectures[name] else "training"
             raise ValueError(f"[{table}] {error}") from error
+        return Plan(name, form, options, recipe, {} if searched is None else self._space(name, searched, recipe))
+
+    def _space(self, name: str, searched: object, recipe: Recipe) -> tuning.Space:
+        key = f"architectures.{name}.{TUNE}"
+        found = tuning.space(key, searched, recipe)
+        tuning.require_trials(key, found, recipe, self.tuner.epochs)
+        if self.tuner.algorithm == "grid":
+            tuning.require_grid(key, found, self.tuner.trials)
+        return found
 
 
+@dataclasses.dataclass(frozen=True)
 class Plan:
-    """One architecture with everything resolved."""
+    """One architecture with everything resolved.
 
-    def __init__(self, name: str, form: str, options: dict[str, Any], recipe: Recipe) -> None:
-        self.name, self.form, self.options, self.recipe = name, form, options, recipe
+    Attributes:
+      name: As registered.
+      form: `paper` or `small`.
+      options: What the architecture's builder is told.
+      recipe: How to train it; a search replaces some of its fields.
+      space: What is searched, by field of the recipe; nothing where there is no search.
+    """
+
+    name: str
+    form: str
+    options: dict[str, Any]
+    recipe: Recipe
+    space: tuning.Space = dataclasses.field(default_factory=dict)
 
 
 def _check_override(name: str, key: str, value: Any, options: Mapping[str, models.Range | models.Choice]) -> None:
@@ -157,33 +192,19 @@ def _check_override(name: str, key: str, value: Any, options: Mapping[str, model
         return
     defaults = {FORM: "small", **dataclasses.asdict(Recipe())}
     if key not in defaults:
-        near = _near(key, [*options, *defaults]) or f" `convoy models {name}` lists them."
-        raise ValueError(f"There is no config key `{table}.{key}`.{near}")
+        hint = near(key, [*options, *defaults, TUNE]) or f" `convoy models {name}` lists them."
+        raise ValueError(f"There is no config key `{table}.{key}`.{hint}")
     kind, fits = KINDS[type(defaults[key])]
     if not fits(value):
-        raise ValueError(f"`{table}.{key}` must be {kind}. Received: {_short(value)}.")
+        raise ValueError(f"`{table}.{key}` must be {kind}. Received: {short(value)}.")
 
 
 def _check_option(key: str, value: Any, option: models.Range | models.Choice) -> None:
     if option.accepts(value):
         return
     words = [one for one in option.values if isinstance(one, str)] if isinstance(option, models.Choice) else []
-    near = _near(value, words) if isinstance(value, str) else ""
-    raise ValueError(f"`{key}` must be {option.rule()}. Received: {_short(value)}.{near}")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-# By the type of a default: what a value must be, in words and as a check.
-KINDS: dict[type, tuple[str, Callable[[Any], bool]]] = {
-    bool: ("true or false", lambda value: isinstance(value, bool)),
-    int: ("an integer", lambda value: isinstance(value, int) and not isinstance(value, bool)),
-    float: ("a number", _is_number),
-    str: ("a string", lambda value: isinstance(value, str)),
-    tuple: ("a list of numbers", lambda value: isinstance(value, list) and all(map(_is_number, value))),
-}
+    hint = near(value, words) if isinstance(value, str) else ""
+    raise ValueError(f"`{key}` must be {option.rule()}. Received: {short(value)}.{hint}")
 
 
 def load(config: str, overrides: Sequence[str] = (), architectures: Sequence[str] = ()) -> Config:
@@ -251,7 +272,7 @@ def find(config: str) -> Path:
         return path
     if config in shipped:
         return shipped[config]
-    hint = _near(config, shipped) or f" Those that ship: {', '.join(shipped)}."
+    hint = near(config, shipped) or f" Those that ship: {', '.join(shipped)}."
     raise UsageError(f"CONFIG must be a TOML file, or the name of a config that ships. Received: {config!r}.{hint}")
 
 
@@ -283,20 +304,15 @@ def _explain(error: Mapping[str, Any]) -> str:
     """Turns pydantic's first error into one sentence."""
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        return f"There is no config key `{where}`.{_near(str(error['loc'][-1]), _keys(error['loc'][:-1]))}"
+        return f"There is no config key `{where}`.{near(str(error['loc'][-1]), _keys(error['loc'][:-1]))}"
     if error["type"] == "missing":
         return f"`{where}` is required. Received: nothing."
     if error["type"] in ("model_type", "dict_type", "mapping_type"):
-        return f"`{where}` must be a table. Received: {_short(error['input'])}."
+        return f"`{where}` must be a table. Received: {short(error['input'])}."
     if error["type"] == "value_error":
         return str(error["msg"]).removeprefix("Value error, ")
     _, _, rule = str(error["msg"]).partition(" should ")
-    return f"`{where}` must {rule}. Received: {_short(error['input'])}."
-
-
-def _short(value: object) -> str:
-    found = repr(value)
-    return found if len(found) <= RECEIVED_LIMIT else f"{found[:RECEIVED_LIMIT]}…"
+    return f"`{where}` must {rule}. Received: {short(error['input'])}."
 
 
 def _keys(tables: Sequence[str | int]) -> list[str]:
@@ -304,8 +320,3 @@ def _keys(tables: Sequence[str | int]) -> list[str]:
     for table in tables:
         section = section.model_fields[str(table)].annotation
     return list(section.model_fields)
-
-
-def _near(name: str, known: Any) -> str:
-    found = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {found[0]!r}?" if found else ""

@@ -17,3 +17,8 @@ def training(plan: Plan) -> str:
     row = models.variant(plan.name)
     builder = with_imports(f"models.{row.family}", "models")
     return f"{source_digest(*SHARED, *builder)}:{row.options}:{row.forms[plan.form]}:{row.tunable}"
+
+
+def tuning(plan: Plan) -> str:
+    """Digests what the search of one architecture's recipe runs: every trial is a training."""
+    return f"{training(plan)}:{source_digest('components.tuner')}"

@@ -28,6 +28,8 @@ MARKS = {
 DATA = "data"
 STARTING = "starting: TensorFlow, TFX and MLflow are being imported"
 BAR_WIDTH = 7
+# An event that has none of these is not for the screen.
+SHOWN = {"epoch", "trial"}
 # What a screen too low for all branches shows first.
 STANDINGS = ("running", "failed", "waiting", "skipped", "done")
 
@@ -52,7 +54,7 @@ def view(console: Console) -> Iterator[View]:
 
 
 class PlainView:
-    """One line for each node that ends."""
+    """One line for each node that ends, and for each trial of a search."""
 
     def __init__(self, console: Console) -> None:
         self._console, self._total, self._ended = console, 0, 0
@@ -63,6 +65,8 @@ class PlainView:
         return self._hear
 
     def _hear(self, record: NodeRecord, event: Event | None) -> None:
+        if event is not None and "values" in event:
+            self._console.print(f"{record.id} {_trial(event)}", highlight=False, markup=False, soft_wrap=True)
         if event is not None or record.state == "running":
             return
         if record.state == "waiting":
@@ -112,7 +116,7 @@ class LiveView:
         branch.nodes[record.id] = record
         if record.state != "running":
             branch.event = None
-        elif event is not None and "epoch" in event:
+        elif event is not None and not event.keys().isdisjoint(SHOWN):
             branch.event = event
 
     def draw(self, height: int) -> RenderableType:
@@ -169,7 +173,17 @@ def _marks(branch: _Branch) -> Text:
 def _bar(event: Event | None) -> RenderableType:
     if event is None:
         return Text()
-    return ProgressBar(total=float(str(event["epochs"])), completed=float(str(event["epoch"])), width=BAR_WIDTH)
+    # A trial that has ended says no epoch any more.
+    share = _number(event, "epoch") / _number(event, "epochs") if "epoch" in event else 1.0
+    if "trial" in event:
+        return ProgressBar(
+            total=_number(event, "trials"), completed=_number(event, "trial") - 1 + share, width=BAR_WIDTH
+        )
+    return ProgressBar(total=1.0, completed=share, width=BAR_WIDTH)
+
+
+def _number(event: Event, name: str) -> float:
+    return float(str(event[name]))
 
 
 def _now(branch: _Branch) -> Text:
@@ -189,10 +203,40 @@ def _now(branch: _Branch) -> Text:
 
 
 def _epoch(event: Event) -> str:
-    """Says how far training is, what matters most first: a narrow screen cuts off the end."""
-    left = float(str(event["seconds_left"]))
-    parts = [f"{event['epoch']}/{event['epochs']}", f"{duration(left)} left"]
+    """Says how far training or a search is, what matters most first: a narrow screen cuts off the end."""
+    parts = (
+        [f"trial {event['trial']}/{event['trials']}"] if "trial" in event else [f"{event['epoch']}/{event['epochs']}"]
+    )
+    if "seconds_left" in event:
+        parts.append(f"{duration(_number(event, 'seconds_left'))} left")
+    if event.get("best_val_accuracy") is not None:
+        parts.append(f"best val acc {event['best_val_accuracy']:.3f}")
+    if "epoch" not in event:
+        return ", ".join(parts)
+    if "trial" in event:
+        parts.append(f"epoch {event['epoch']}/{event['epochs']}")
     if "val_accuracy" in event:
         parts.append(f"val acc {event['val_accuracy']:.3f}")
-    rate = short(round(float(str(event["images_per_second"]))))
-    return ", ".join([*parts, f"loss {event['loss']:.3f}", f"{rate} img/s"])
+    return ", ".join(
+        [*parts, f"loss {event['loss']:.3f}", f"{short(round(_number(event, 'images_per_second')))} img/s"]
+    )
+
+
+def _trial(event: Event) -> str:
+    """Says in one line what a trial came to."""
+    values = event["values"]
+    assert isinstance(values, dict)
+    tried = " ".join(f"{name}={_written(value)}" for name, value in values.items())
+    place = f"trial {event['trial']}/{event['trials']}"
+    if event["error"]:
+        return f"{place} failed {tried} error={event['error']!r}"
+    return f"{place} val_accuracy={event['val_accuracy']:.4f} best={event['best_val_accuracy']:.4f} {tried}"
+
+
+def _written(value: object) -> str:
+    """Writes a value of a recipe as a config does, with four digits."""
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,12 +1,19 @@
 """The graph of one run: one data set, a branch for each architecture."""
 
 import dataclasses
+from typing import Any
 
 import tensorflow_model_analysis as tfma
-from tfx import v1 as tfx
+
+# Not `tfx.v1`, which imports the client of a cloud as well: two seconds of every run.
+from tfx.components import Evaluator, ExampleValidator, SchemaGen, StatisticsGen, Trainer, Transform, Tuner
 from tfx.dsl.components.base.base_node import BaseNode
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.orchestration.metadata import sqlite_metadata_connection_config
+from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2, transform_pb2
-from tfx.types.channel import BaseChannel
+from tfx.types import standard_artifacts
+from tfx.types.channel import BaseChannel, Channel
 
 from components import champion, names
 from components.data_gate.component import DataGate
@@ -25,7 +32,7 @@ from serving.repository import Repository
 BEAM_DEFAULTS = ("--direct_running_mode=in_memory",)
 
 
-def build(config: Config, workspace: Workspace) -> tfx.dsl.Pipeline:
+def build(config: Config, workspace: Workspace) -> Pipeline:
     """Builds the TFX pipeline of a config.
 
     Raises:
@@ -34,14 +41,12 @@ def build(config: Config, workspace: Workspace) -> tfx.dsl.Pipeline:
     facts = sources.describe(config.dataset.name, str(workspace.datasets))
     data = _Data(config, facts, workspace)
     branches = [node for name in config.architectures for node in _branch(config, config.plan(name), data, workspace)]
-    return tfx.dsl.Pipeline(
+    return Pipeline(
         pipeline_name=config.dataset.name,
         pipeline_root=str(workspace.pipeline_root),
         components=[*data.nodes, *branches],
         enable_cache=True,
-        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
-            str(workspace.metadata)
-        ),
+        metadata_connection_config=sqlite_metadata_connection_config(str(workspace.metadata)),
         beam_pipeline_args=[*BEAM_DEFAULTS, *config.beam.args],
     )
 
@@ -58,13 +63,11 @@ class _Data:
         self.facts = facts
         self.examples = DatasetGen(config.dataset.name, facts.version, str(workspace.datasets))
         examples = self.examples.outputs["examples"]
-        statistics = tfx.components.StatisticsGen(examples=examples)
-        self.schema = tfx.components.SchemaGen(statistics=statistics.outputs["statistics"])
-        validator = tfx.components.ExampleValidator(
-            statistics=statistics.outputs["statistics"], schema=self.schema.outputs["schema"]
-        )
+        statistics = StatisticsGen(examples=examples)
+        self.schema = SchemaGen(statistics=statistics.outputs["statistics"])
+        validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=self.schema.outputs["schema"])
         self.gate = DataGate(validator.outputs["anomalies"])
-        self.transform = tfx.components.Transform(
+        self.transform = Transform(
             examples=examples,
             schema=self.schema.outputs["schema"],
             preprocessing_fn="components.transform.preprocessing_fn",
@@ -79,10 +82,11 @@ class _Data:
 
 
 def _branch(config: Config, plan: Plan, data: _Data, workspace: Workspace) -> list[BaseNode]:
-    """Wires one architecture: train, evaluate against its own champion, try to serve, register, publish."""
+    """Wires one architecture: tune, train, evaluate against its own champion, try to serve, register, publish."""
     name = model_name(data.facts.name, plan.name)
-    trainer = _trainer(config, plan, data)
-    evaluator = tfx.components.Evaluator(
+    tuner = _tuner(config, plan, data) if plan.space else None
+    trainer = _trainer(config, plan, data, tuner)
+    evaluator = Evaluator(
         examples=data.examples.outputs["examples"],
         model=trainer.outputs["model"],
         baseline_model=_baseline(trainer, plan.name),
@@ -98,48 +102,75 @@ def _branch(config: Config, plan: Plan, data: _Data, workspace: Workspace) -> li
         evaluation=evaluator.outputs["evaluation"],
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=infra.outputs["blessing"],
+        tuner_results=tuner.outputs["tuner_results"] if tuner else None,
         model_name=name,
         dataset=data.facts.name,
         tracking_uri=workspace.tracking_uri,
         artifact_location=str(workspace.artifact_location),
     ).with_id(f"Registrar.{plan.name}")
     publisher = _publisher(config, registrar.outputs["registered_model"], name, workspace)
-    return [trainer, evaluator, infra, registrar, publisher.with_id(f"Publisher.{plan.name}")]
+    branch = [trainer, evaluator, infra, registrar, publisher.with_id(f"Publisher.{plan.name}")]
+    return [tuner, *branch] if tuner else branch
 
 
-def _trainer(config: Config, plan: Plan, data: _Data) -> tfx.components.Trainer:
-    return tfx.components.Trainer(
+def _trainer(config: Config, plan: Plan, data: _Data, tuner: Tuner | None) -> Trainer:
+    return Trainer(
         run_fn="components.trainer.run.run_fn",
-        examples=data.transform.outputs["transformed_examples"],
-        transform_graph=data.transform.outputs["transform_graph"],
-        train_args=trainer_pb2.TrainArgs(splits=[names.TRAIN]),
-        eval_args=trainer_pb2.EvalArgs(splits=[names.VALIDATION]),
-        custom_config={
-            "architecture": plan.name,
-            "form": plan.form,
-            "options": plan.options,
-            "recipe": dataclasses.asdict(plan.recipe),
-            "image_shape": list(data.facts.image_shape),
-            "class_names": list(data.facts.class_names),
-            "precision": config.training.precision,
-            "xla": config.training.xla,
-            names.SOURCE_DIGEST: digests.training(plan),
-        },
+        **_splits(data),
+        hyperparameters=tuner.outputs["best_hyperparameters"] if tuner else None,
+        custom_config={**_training(config, plan, data), names.SOURCE_DIGEST: digests.training(plan)},
     ).with_id(f"Trainer.{plan.name}")
 
 
-def _baseline(trainer: tfx.components.Trainer, architecture: str) -> BaseChannel:
+def _tuner(config: Config, plan: Plan, data: _Data) -> Tuner:
+    return Tuner(
+        tuner_fn="components.tuner.run.tuner_fn",
+        **_splits(data),
+        custom_config={
+            **_training(config, plan, data),
+            "tune": plan.space,
+            "tuner": config.tuner.model_dump(),
+            names.SOURCE_DIGEST: digests.tuning(plan),
+        },
+    ).with_id(f"Tuner.{plan.name}")
+
+
+def _splits(data: _Data) -> dict[str, Any]:
+    """What Trainer and Tuner learn from; neither sees the test split."""
+    return {
+        "examples": data.transform.outputs["transformed_examples"],
+        "transform_graph": data.transform.outputs["transform_graph"],
+        "train_args": trainer_pb2.TrainArgs(splits=[names.TRAIN]),
+        "eval_args": trainer_pb2.EvalArgs(splits=[names.VALIDATION]),
+    }
+
+
+def _training(config: Config, plan: Plan, data: _Data) -> dict[str, Any]:
+    """What decides how an architecture is trained, but for the source code."""
+    return {
+        "architecture": plan.name,
+        "form": plan.form,
+        "options": plan.options,
+        "recipe": dataclasses.asdict(plan.recipe),
+        "image_shape": list(data.facts.image_shape),
+        "class_names": list(data.facts.class_names),
+        "precision": config.training.precision,
+        "xla": config.training.xla,
+    }
+
+
+def _baseline(trainer: Trainer, architecture: str) -> BaseChannel:
     """Resolves the baseline among the Evaluator's inputs: as a node of the graph it would run anew every time.
 
     The channels are scoped by producer, or LeNet would be judged against DenseNet.
     """
-    resolver = tfx.dsl.Resolver(
+    resolver = Resolver(
         strategy_class=champion.ChampionStrategy,
         **{
             champion.CANDIDATE: trainer.outputs["model"],
-            champion.MODEL: tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model, producer_component_id=trainer.id),
-            champion.BLESSING: tfx.dsl.Channel(
-                type=tfx.types.standard_artifacts.ModelBlessing, producer_component_id=f"Evaluator.{architecture}"
+            champion.MODEL: Channel(type=standard_artifacts.Model, producer_component_id=trainer.id),
+            champion.BLESSING: Channel(
+                type=standard_artifacts.ModelBlessing, producer_component_id=f"Evaluator.{architecture}"
             ),
         },
     )

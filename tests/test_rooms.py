@@ -18,7 +18,7 @@ FORBIDDEN = {
     "serving": {"pipeline", "components", "models", "mlflow", *TFX},
 }
 # What runs as a process of its own; the environment is theirs to set.
-ENTRY_POINTS = {"pipeline/cli.py", "serving/server/app.py"}
+ENTRY_POINTS = {"pipeline/cli.py", "pipeline/runners/node.py", "serving/server/app.py"}
 WRITES = {"setdefault", "update", "pop", "popitem", "clear", "__setitem__", "__delitem__"}
 
 

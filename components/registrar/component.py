@@ -25,6 +25,7 @@ class RegistrarSpec(component_spec.ComponentSpec):
         "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
         "model_blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
         "infra_blessing": component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing),
+        "tuner_results": component_spec.ChannelParameter(type=standard_artifacts.TunerResults, optional=True),
     }
     OUTPUTS = {  # noqa: RUF012
         "registered_model": component_spec.ChannelParameter(type=artifacts.RegisteredModel)
@@ -34,10 +35,10 @@ class RegistrarSpec(component_spec.ComponentSpec):
 class Registrar(base_component.BaseComponent):
     """Registers every trained model, blessed or not: the version's tags say which.
 
-    Reads the trained model's run, its evaluation, both blessings and the servable that infra validation tried. Writes
-    `registered_model` with name, version and SHA-256, and `registration.json`, all that is known of the version. What
-    MLflow stores is byte for byte what infra validation served. Running again after being killed finishes the same
-    version. Fails when MLflow can't be reached.
+    Reads the trained model's run, its evaluation, both blessings, the servable that infra validation tried, and what
+    the trials of its search came to, where there was one. Writes `registered_model` with name, version and SHA-256, and
+    `registration.json`, all that is known of the version. What MLflow stores is byte for byte what infra validation
+    served. Running again after being killed finishes the same version. Fails when MLflow can't be reached.
     """
 
     SPEC_CLASS = RegistrarSpec
@@ -55,6 +56,7 @@ class Registrar(base_component.BaseComponent):
         dataset: str,
         tracking_uri: str,
         artifact_location: str,
+        tuner_results: BaseChannel | None = None,
     ) -> None:
         """Declares the component; `dataset` names the MLflow experiment, `artifact_location` where it keeps files."""
         spec = RegistrarSpec(
@@ -63,6 +65,7 @@ class Registrar(base_component.BaseComponent):
             evaluation=evaluation,
             model_blessing=model_blessing,
             infra_blessing=infra_blessing,
+            tuner_results=tuner_results,
             model_name=model_name,
             dataset=dataset,
             tracking_uri=tracking_uri,

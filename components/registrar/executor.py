@@ -43,7 +43,7 @@ class Executor(base_executor.BaseExecutor):
 
 
 def gather(inputs: dict[str, Artifact]) -> dict[str, Any]:
-    """Gathers what training, evaluation and infra validation found out."""
+    """Gathers what the search, training, evaluation and infra validation found out."""
     from components.registrar import evaluation
 
     training = json.loads((Path(inputs["model_run"].uri) / names.TRAINING_FILE).read_text(encoding="utf-8"))
@@ -56,9 +56,18 @@ def gather(inputs: dict[str, Artifact]) -> dict[str, Any]:
         objections.append(f"infra validation did not bless it: {infra['message']}")
     return {
         "training": training,
+        "trials": _trials(inputs),
         "evaluation": evaluation.metrics(inputs["evaluation"].uri),
         "infra": infra,
         "blessed": blessed,
         "infra_blessed": bool(infra["blessed"]),
         "objections": objections,
     }
+
+
+def _trials(inputs: dict[str, Artifact]) -> list[dict[str, Any]]:
+    """Reads what the trials of a search came to, best first; none without a search."""
+    if "tuner_results" not in inputs:
+        return []
+    (file,) = Path(inputs["tuner_results"].uri).glob("*.json")
+    return list(json.loads(file.read_text(encoding="utf-8")))

@@ -22,6 +22,7 @@ LOCK_TIMEOUT_S = 300.0
 PIPELINE_RUN = "convoy.pipeline_run"
 MODEL_URI = "convoy.model_uri"
 SHA256 = "sha256"
+TRIALS_FILE = "trials.json"
 
 
 class RegistryError(RuntimeError):
@@ -159,6 +160,7 @@ def _new_version(client: mlflow.MlflowClient, experiment: str, run: str, facts: 
     # The time of the model, not of this call: MLflow keeps one of two equal metrics when a killed registration goes on.
     when = int((servable / "saved_model.pb").stat().st_mtime * 1000)
     client.log_batch(run, params=params(facts), metrics=_missing(client, run, facts, when) + _results(facts, when))
+    _log_trials(client, run, facts.get("trials", []))
     logged = _logged_model(client, experiment, run, facts, servable)
     client.log_batch(run, metrics=_results(facts, when, logged.model_id))
     with contextlib.suppress(MlflowException):  # It exists already, from the second version on.
@@ -166,6 +168,15 @@ def _new_version(client: mlflow.MlflowClient, experiment: str, run: str, facts: 
     return client.create_model_version(
         facts["model_name"], logged.model_uri, run, tags=_tags(facts), model_id=logged.model_id
     )
+
+
+def _log_trials(client: mlflow.MlflowClient, run: str, trials: list[dict[str, Any]]) -> None:
+    """Puts the trials of a search beside the run, as a table, best first: how KerasTuner lists those that succeeded."""
+    if not trials or TRIALS_FILE in [file.path for file in client.list_artifacts(run)]:
+        return  # MLflow would add a second table to the first.
+    columns = {"trial": [int(trial["trial_id"]) + 1 for trial in trials], "val_accuracy": [t["score"] for t in trials]}
+    fields = [name for name in trials[0] if name not in ("trial_id", "score")]
+    client.log_table(run, columns | {name: [trial[name] for trial in trials] for name in fields}, TRIALS_FILE)
 
 
 def _logged_model(client: mlflow.MlflowClient, experiment: str, run: str, facts: dict[str, Any], servable: Path) -> Any:
@@ -214,6 +225,7 @@ def params(facts: dict[str, Any]) -> list[Param]:
     """Lists what is trained, and how."""
     training = facts["training"]
     named = {"architecture": _architecture(facts), "form": training["form"], "dataset": facts["dataset"]}
+    named |= {"tuned": ", ".join(training["tuned"])} if training.get("tuned") else {}
     options = {f"option.{key}": value for key, value in training.get("options", {}).items()}
     recipe = {f"recipe.{key}": value for key, value in training["recipe"].items()}
     return [Param(key, _written(value)) for key, value in {**named, **options, **recipe}.items()]

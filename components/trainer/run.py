@@ -21,8 +21,8 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 import models
 from components import names
 from components.progress import report
-from components.trainer import checkpoints, export, input_pipeline, objectives, optimizers
-from components.trainer.stopping import BestEpoch
+from components.trainer import checkpoints, export, hyperparameters, input_pipeline, objectives, optimizers
+from components.trainer.stopping import BestEpoch, served_epoch
 from models.inference import for_inference
 from models.recipes import Recipe
 
@@ -60,6 +60,10 @@ class TrainingPlan:
         fields["class_names"] = tuple(config["class_names"])
         return cls(**fields)
 
+    def with_recipe(self, fields: dict[str, Any]) -> "TrainingPlan":
+        """Returns the plan with some fields of its recipe changed."""
+        return dataclasses.replace(self, recipe=self.recipe.replace(**fields))
+
 
 class DivergedError(RuntimeError):
     """Training produced a loss that is not a number."""
@@ -73,22 +77,24 @@ def run_fn(fn_args: FnArgs) -> None:
     """Trains one architecture and exports it as a SavedModel.
 
     Args:
-      fn_args: TFX's; `train_files` and `eval_files` are the transformed train and validation splits.
+      fn_args: TFX's; `train_files` and `eval_files` are the transformed train and validation splits, and
+        `hyperparameters`, where a search came before, the fields of the recipe that it found.
 
     Raises:
       DivergedError: The loss became NaN or infinite.
       MemoryShortError: A batch doesn't fit.
     """
-    plan = TrainingPlan.from_config(fn_args.custom_config)
+    tuned = hyperparameters.found(fn_args.hyperparameters)
+    plan = TrainingPlan.from_config(fn_args.custom_config).with_recipe(tuned)
     statistics = input_pipeline.pixel_statistics(fn_args.train_files, plan.image_shape[-1])
-    decisive = [fn_args.custom_config, fn_args.train_files, tf.__version__, keras.__version__]
+    decisive = [fn_args.custom_config, tuned, fn_args.train_files, tf.__version__, keras.__version__]
     # Beside all executions of the node: TFX's folder for this one is `<node>/model_run/<execution>`.
     kept = checkpoints.Checkpoints(Path(fn_args.model_run_dir).parents[1] / "checkpoints", decisive)
     report(model_uri=str(Path(fn_args.serving_model_dir).parent), training=_facts(plan))
     model, done = train(plan, statistics, fn_args.train_files, fn_args.eval_files, kept)
     servable = _for_inference(plan, model, statistics)
     export.export(servable, plan.class_names, plan.image_shape, fn_args.serving_model_dir)
-    _record(plan, servable, done, Path(fn_args.model_run_dir))
+    _record(plan, tuned, servable, done, Path(fn_args.model_run_dir))
     kept.forget()
 
 
@@ -153,7 +159,18 @@ def train(
     curves = {
         name: [*before.history.get(name, []), *map(float, history.get(name, []))] for name in before.history | history
     }
+    _require_finite(plan, curves["val_loss"])
     return model, checkpoints.Progress(recipe.epochs, curves, seconds)
+
+
+def _require_finite(plan: TrainingPlan, losses: list[float]) -> None:
+    """Refuses what the last step of an epoch threw off: no step comes after it whose loss would tell."""
+    loss = losses[served_epoch(losses, plan.recipe.patience)]
+    if not math.isfinite(loss):
+        raise DivergedError(
+            f"A finite validation loss is required. Received: {loss} of {plan.architecture}; try a `learning_rate` "
+            f"below {plan.recipe.learning_rate:g}, or set `clip_norm`."
+        )
 
 
 def _callbacks(
@@ -222,7 +239,9 @@ def _strategy() -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(several) if len(several) > 1 else tf.distribute.get_strategy()
 
 
-def _record(plan: TrainingPlan, servable: keras.Model, done: checkpoints.Progress, directory: Path) -> None:
+def _record(
+    plan: TrainingPlan, tuned: dict[str, Any], servable: keras.Model, done: checkpoints.Progress, directory: Path
+) -> None:
     facts = models.describe(
         plan.architecture,
         input_shape=plan.image_shape,
@@ -234,6 +253,7 @@ def _record(plan: TrainingPlan, servable: keras.Model, done: checkpoints.Progres
         **_facts(plan),
         "architecture": facts,
         "served_params": servable.count_params(),
+        "tuned": tuned,
         "history": done.history,
         "train_seconds": done.seconds,
         "devices": [device.name for device in tf.config.list_logical_devices()],

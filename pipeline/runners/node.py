@@ -229,9 +229,14 @@ def _recorded(tracking: Tracking | None, runtime: Any) -> Iterator[None]:
 
     place = registry.Place(tracking.uri, tracking.artifact_location)
     recording = live.Recording(place, tracking.experiment, runtime.pipeline_run_id.field_value.string_value)
-    progress.listen_too(recording.hear)
+
+    def heard(event: progress.Event) -> progress.Event:
+        recording.hear(event)
+        return event
+
     try:
-        yield
+        with progress.through(heard):
+            yield
     except BaseException as error:
         recording.end(_failure(error).message)
         raise

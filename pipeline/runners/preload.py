@@ -11,12 +11,13 @@ import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 import tensorflow_datasets  # noqa: F401
 
 # TFX first: TFDV 1.16 imports a module that tfx-bsl 1.21 dropped, and TFX brings a stand-in.
-from tfx import v1  # noqa: F401
+import tfx  # noqa: F401
 
 import components.champion
 import components.registrar.executor
 import components.trainer.run
-import components.transform  # noqa: F401
+import components.transform
+import components.tuner.run  # noqa: F401
 import pipeline.graph  # noqa: F401
 import serving.server.app  # noqa: F401
 

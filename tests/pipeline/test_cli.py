@@ -183,6 +183,9 @@ def test_the_page_of_an_architecture_has_every_key_that_a_config_may_set(convoy)
         assert set(facts["options"]) == set(found["options"]) == set(models.variant("resnet50").tunable)
     drawn = convoy("models", "resnet50").out
     assert all(f"\n{key} " in drawn for key in ("form", *found["options"], *models.Recipe.fields()))
+    assert "To be searched in [architectures.resnet50.tune]: every key of the recipe but seed." in " ".join(
+        drawn.split()
+    )
 
 
 @pytest.mark.parametrize("name", models.names())

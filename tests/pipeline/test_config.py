@@ -30,6 +30,9 @@ max_latency_ms = 200
 [publish]
 label = "stable"
 keep_versions = 3
+[tuner]
+trials = 8
+algorithm = "random"
 """
 
 
@@ -137,7 +140,7 @@ def test_options_are_numbers_flags_and_words_in_a_file_and_on_the_command_line(l
 @pytest.mark.parametrize("name", models.names())
 def test_no_key_of_an_architecture_means_two_things(name):
     options = set(models.variant(name).tunable)
-    assert not options & {config.FORM, *Recipe.fields()}
+    assert not options & {config.FORM, config.TUNE, *Recipe.fields()}
 
 
 @pytest.mark.parametrize("name", models.names())
@@ -193,6 +196,11 @@ def test_every_option_takes_its_own_default(name):
         (DIGITS + "[architectures.lenet5]\nepochs = 0", ["[architectures.lenet5] `epochs` must be greater than 0"]),
         (DIGITS + '[architectures.lenet5]\nepochs = "3"', ["`architectures.lenet5.epochs` must be an integer", "'3'"]),
         (DIGITS + "[architectures.lenet5]\nmomentum = nan", ["`architectures.lenet5.momentum` must be a number"]),
+        (
+            DIGITS + f"[architectures.lenet5]\nmomentum = {10**400}",
+            ["`architectures.lenet5.momentum` must be a number"],
+        ),
+        (DIGITS + "[architectures.lenet5]\ntun = {flip = [true, false]}", ["lenet5.tun`. Did you mean 'tune'?"]),
         (DIGITS + "[architectures.lenet5]\nmilestones = 3", ["milestones` must be a list of numbers", "Received: 3"]),
         (DIGITS + '[architectures.lenet5]\nmilestones = ["x"]', ["milestones` must be a list of numbers"]),
         (DIGITS + "[architectures.lenet5]\nnesterov = 1", ["nesterov` must be true or false", "Received: 1"]),

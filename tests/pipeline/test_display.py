@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 
 import models
-from pipeline.display import STARTING, LiveView, PlainView
+from pipeline.display import STARTING, LiveView, PlainView, _bar
 from pipeline.runners.local import NodeRecord
 
 SHARED = ["DatasetGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "DataGate", "Transform"]
@@ -134,6 +134,60 @@ def test_plain_lines_say_each_end_once():
         "[1/3] DatasetGen ran seconds=1.2",
         f"[2/3] Trainer.lenet5 failed seconds=2.5 error={'[red] ' + LONG!r}",
         "[3/3] Evaluator.lenet5 skipped seconds=0.0 error='needs Trainer.lenet5'",
+    ]
+
+
+TRIAL = {"trial": 3, "trials": 8, "best_val_accuracy": 0.9567}
+VALUES = {"learning_rate": 0.0123456, "batch_size": 32, "milestones": (0.5, 0.75)}
+TUNED = [f"{step}.lenet5" for step in ("Tuner", *STEPS)]
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (
+            EPOCH | TRIAL,
+            "trial 3/8, 95.2s left, best val acc 0.957, epoch 12/15, val acc 0.957, loss 0.123, 12.3k img/s",
+        ),
+        (EPOCH | TRIAL | {"best_val_accuracy": None, "trial": 1}, "trial 1/8, 95.2s left, epoch 12/15, val acc 0.957"),
+        (TRIAL | {"values": VALUES, "val_accuracy": 0.9, "error": ""}, "trial 3/8, best val acc 0.957"),
+        (TRIAL | {"values": VALUES, "val_accuracy": None, "error": "no", "best_val_accuracy": None}, "trial 3/8"),
+    ],
+)
+def test_the_live_view_says_how_far_a_search_is(event, said):
+    view = LiveView(Live(console=Console(file=io.StringIO(), force_terminal=True), auto_refresh=False))
+    hear = view.observe(TUNED)
+    hear(NodeRecord("Tuner.lenet5", "running"), event)
+    line = draw(view, 120)[0]
+    assert "●·····" in line
+    assert said in line
+    assert max(cell_len(one) for one in draw(view, 60)) <= 60
+    hear(NodeRecord("Tuner.lenet5", "ran"), None)
+    hear(NodeRecord("Trainer.lenet5", "running"), None)
+    assert "trial" not in draw(view, 120)[0]
+
+
+def test_the_bar_of_a_search_is_the_share_of_all_its_trials():
+    assert _bar(EPOCH | TRIAL | {"epoch": 5, "epochs": 10}).completed / _bar(EPOCH | TRIAL).total == 2.5 / 8
+    ended = _bar(TRIAL | {"values": VALUES, "val_accuracy": 0.9, "error": ""})
+    assert ended.completed / ended.total == 3 / 8
+    assert _bar(EPOCH).completed / _bar(EPOCH).total == 12 / 15
+
+
+def test_plain_lines_say_what_each_trial_came_to():
+    console = Console(file=io.StringIO(), width=40)
+    hear = PlainView(console).observe(TUNED)
+    hear(NodeRecord("Tuner.lenet5", "running"), None)
+    hear(NodeRecord("Tuner.lenet5", "running"), EPOCH | TRIAL)
+    hear(NodeRecord("Tuner.lenet5", "running"), TRIAL | {"values": VALUES, "val_accuracy": 0.9, "error": ""})
+    failed = TRIAL | {"trial": 4, "values": VALUES, "val_accuracy": None, "error": "[red] nan"}
+    hear(NodeRecord("Tuner.lenet5", "running"), failed)
+    hear(NodeRecord("Tuner.lenet5", "ran", seconds=2.5), None)
+    tried = "learning_rate=0.01235 batch_size=32 milestones=[0.5, 0.75]"
+    assert console.file.getvalue().splitlines() == [
+        f"Tuner.lenet5 trial 3/8 val_accuracy=0.9000 best=0.9567 {tried}",
+        f"Tuner.lenet5 trial 4/8 failed {tried} error='[red] nan'",
+        "[1/6] Tuner.lenet5 ran seconds=2.5",
     ]
 
 

@@ -119,6 +119,48 @@ def test_the_version_says_what_it_is_and_where_it_comes_from(register, in_child,
     assert run["curve"] == list(enumerate(facts["training"]["history"]["val_accuracy"], start=1))
 
 
+TRIALS = [
+    {"trial_id": "1", "score": 0.9, "batch_size": 32, "milestones": "[0.5]"},
+    {"trial_id": "0", "score": 0.8, "batch_size": 64, "milestones": "[0.25]"},
+]
+
+
+def test_the_trials_of_a_search_are_a_table_of_the_run_once(register, in_child, mlflow_place, facts):
+    training = facts["training"] | {"tuned": {"batch_size": 32, "milestones": [0.5]}}
+    register(training=training, trials=TRIALS)
+    tables, params = in_child(look, mlflow_place, read_trials)
+    assert tables == [
+        {
+            "columns": ["trial", "val_accuracy", "batch_size", "milestones"],
+            "data": [[2, 0.9, 32, "[0.5]"], [1, 0.8, 64, "[0.25]"]],
+        }
+    ]
+    assert params["tuned"] == "batch_size, milestones"
+    in_child(log_trials_again, mlflow_place)
+    assert in_child(look, mlflow_place, read_trials)[0] == tables
+
+
+def test_a_run_without_a_search_has_no_table_of_trials(register, in_child, mlflow_place):
+    register()
+    tables, params = in_child(look, mlflow_place, read_trials)
+    assert tables == []
+    assert "tuned" not in params
+
+
+def read_trials(client):
+    import mlflow
+
+    run = client.get_model_version("digits_lenet5", "1").run_id
+    found = [file.path for file in client.list_artifacts(run) if file.path == "trials.json"]
+    return [mlflow.artifacts.load_dict(f"runs:/{run}/{path}") for path in found], client.get_run(run).data.params
+
+
+def log_trials_again(place):
+    """What a registration does that was killed before its version had a number."""
+    with registry.connected(place.tracking_uri) as client:
+        registry._log_trials(client, client.get_model_version("digits_lenet5", "1").run_id, TRIALS)
+
+
 def read_version(client):
     version = client.get_model_version("digits_lenet5", "1")
     run = client.get_run(version.run_id)

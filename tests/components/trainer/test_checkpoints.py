@@ -84,7 +84,7 @@ def test_killed_in_the_middle_it_ends_with_the_weights_and_curves_of_an_unbroken
     with caplog.at_level(logging.INFO):
         path, recorded = run_training(node / "2", **NETWORK)
     progress.listen(lambda event: None)
-    assert [event["epoch"] for event in events] == list(range(resumed + 1, 5))
+    assert [event["epoch"] for event in events if "epoch" in event] == list(range(resumed + 1, 5))
     assert (f"goes on after epoch {resumed}" in caplog.text) == (resumed > 0)
     assert recorded["history"] == unbroken[1]["history"]
     found = weights(path)
@@ -100,7 +100,7 @@ def test_another_recipe_does_not_go_on_from_it(killed, run_training):
     progress.listen(events.append)
     run_training(node / "2", **NETWORK | {"epochs": 2})
     progress.listen(lambda event: None)
-    assert [event["epoch"] for event in events] == [1, 2]
+    assert [event["epoch"] for event in events if "epoch" in event] == [1, 2]
     assert not (node / "checkpoints").exists(), "nor does anything stay of it"
 
 

@@ -1,6 +1,7 @@
 """`run_fn` from transformed examples to a SavedModel."""
 
 import dataclasses
+import json
 import math
 from collections import Counter
 from pathlib import Path
@@ -100,7 +101,7 @@ def test_tells_the_runner_about_every_epoch(run_training, tmp_path):
         progress.listen(lambda event: None)
     begun = events.pop(0)
     assert begun["model_uri"] == str(tmp_path / "model")
-    assert begun["training"]["recipe"] == recorded["recipe"]
+    assert json.loads(json.dumps(begun["training"]["recipe"])) == recorded["recipe"]
     assert [(event["epoch"], event["epochs"]) for event in events] == [(1, 3), (2, 3), (3, 3)]
     rates = [event["learning_rate"] for event in events]
     assert rates == sorted(rates, reverse=True)
@@ -117,6 +118,15 @@ def test_a_loss_that_is_no_number_fails_and_names_the_epoch(run_training, tmp_pa
         run_training(tmp_path, epochs=3, optimizer="sgd", learning_rate=1e38, schedule="constant")
     assert "in step 3 of epoch 1 of lenet5; try a `learning_rate` below 1e+38" in str(error.value)
     assert not list(tmp_path.iterdir()), "nothing is exported"
+
+
+@pytest.mark.parametrize("patience", [0, 5])
+def test_what_the_last_step_threw_off_is_not_served(run_training, tmp_path, patience):
+    """In one step an epoch, no loss of training comes after the step that does it."""
+    recipe = {"batch_size": 320, "optimizer": "sgd", "learning_rate": 1e38, "schedule": "constant", "clip_norm": 0.0}
+    with pytest.raises(DivergedError, match=r"A finite validation loss is required. Received: (nan|inf) of lenet5"):
+        run_training(tmp_path, epochs=1, warmup_epochs=0, patience=patience, **recipe)
+    assert not (tmp_path / "model").exists()
 
 
 def test_out_of_memory_names_the_batch_size_and_a_smaller_one(run_training, tmp_path, monkeypatch):

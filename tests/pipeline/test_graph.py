@@ -1,0 +1,80 @@
+"""Where a search stands in the graph, and what it leaves as it was."""
+
+import json
+
+import pytest
+
+from pipeline import config, digests, graph
+from pipeline.workspace import Workspace
+
+TUNE = {"learning_rate": {"low": 0.01, "high": 0.3, "log": True}, "batch_size": [32, 64]}
+DATA = ["DatasetGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "DataGate", "Transform"]
+
+
+@pytest.fixture
+def nodes(tmp_path):
+    """Builds the graph of a config; returns its nodes by id."""
+
+    def build(lenet5, **tuner):
+        content = {"dataset": {"name": "digits"}, "architectures": {"lenet5": lenet5, "resnet20": {}}, "tuner": tuner}
+        pipeline = graph.build(config.check(content, "mine.toml"), Workspace(tmp_path))
+        return {node.id: node for node in pipeline.components}
+
+    return build
+
+
+def custom_config(node):
+    return json.loads(node.exec_properties["custom_config"])
+
+
+def test_a_search_comes_before_its_own_trainer_and_no_other(nodes):
+    found = nodes({"tune": TUNE}, trials=3, algorithm="bayesian", epochs=9)
+    plain = nodes({})
+    assert set(found) == {*plain, "Tuner.lenet5"}
+    tuner, trainer = found["Tuner.lenet5"], found["Trainer.lenet5"]
+    assert trainer.inputs["hyperparameters"] is tuner.outputs["best_hyperparameters"]
+    assert found["Registrar.lenet5"].inputs["tuner_results"] is tuner.outputs["tuner_results"]
+    said = custom_config(tuner)
+    assert said["tune"] == TUNE
+    assert said["tuner"] == {"trials": 3, "algorithm": "bayesian", "epochs": 9}
+    for node in (found["Trainer.resnet20"], plain["Trainer.lenet5"]):
+        assert "hyperparameters" not in node.inputs
+    assert "tuner_results" not in found["Registrar.resnet20"].inputs
+
+
+def test_a_search_changes_no_key_of_what_is_trained(nodes):
+    found, plain = nodes({"tune": TUNE}), nodes({})
+    for name in ("Trainer.lenet5", "Trainer.resnet20"):
+        assert found[name].exec_properties == plain[name].exec_properties
+    assert set(custom_config(plain["Trainer.lenet5"])) == {
+        "architecture",
+        "form",
+        "options",
+        "recipe",
+        "image_shape",
+        "class_names",
+        "precision",
+        "xla",
+        "source_digest",
+    }
+
+
+def test_a_search_sees_what_its_trainer_sees_and_never_the_test_split(nodes):
+    found = nodes({"tune": TUNE, "epochs": 7})
+    tuner, trainer = found["Tuner.lenet5"], found["Trainer.lenet5"]
+    for key in ("train_args", "eval_args"):
+        assert tuner.exec_properties[key] == trainer.exec_properties[key]
+        assert "test" not in tuner.exec_properties[key]
+    assert tuner.inputs["examples"] is trainer.inputs["examples"] is found["Transform"].outputs["transformed_examples"]
+    of_trainer = custom_config(trainer)
+    assert {key: custom_config(tuner)[key] for key in of_trainer if key != "source_digest"} == {
+        key: value for key, value in of_trainer.items() if key != "source_digest"
+    }
+
+
+def test_what_a_search_runs_is_in_its_key(nodes):
+    checked = config.check({"dataset": {"name": "digits"}, "architectures": {"lenet5": {"tune": TUNE}}}, "mine.toml")
+    known = custom_config(nodes({"tune": TUNE})["Tuner.lenet5"])["source_digest"]
+    assert known == digests.tuning(checked.plan("lenet5"))
+    assert known.startswith(digests.training(checked.plan("lenet5")))
+    assert known != digests.training(checked.plan("lenet5"))
