@@ -120,6 +120,17 @@ def run(
 
 
 @main.command()
+@WORKSPACE
+@click.option("--wait", type=click.FloatRange(0), default=10.0, show_default=True, help="Minutes without a training.")
+def worker(workspace: str, wait: float) -> None:
+    """Train along with the chief, which runs `convoy run` over the same WORKSPACE; TF_CONFIG names all workers."""
+    from pipeline.worker import work
+    from pipeline.workspace import Workspace
+
+    work(Workspace.open(workspace), wait * 60, lambda sentence: click.echo(f"convoy: {sentence}", err=True))
+
+
+@main.command()
 @click.argument("name", required=False)
 @JSON
 @click.option("--input-shape", metavar="H,W,C", help="Count for images of this shape.")

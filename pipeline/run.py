@@ -20,7 +20,7 @@ from pipeline import leaderboard
 from pipeline.config import Config
 from pipeline.errors import ConvoyError, ExitCode
 from pipeline.leaderboard import Row
-from pipeline.runners import local
+from pipeline.runners import hosts, local
 from pipeline.runners.local import Children, NodeRecord
 from pipeline.runners.node import compile_pipeline
 from pipeline.workspace import Workspace
@@ -82,8 +82,9 @@ def run(
       observe: Is told the nodes, and answers with who listens to them.
 
     Raises:
-      ConvoyError: The pipeline can't be compiled, or another run has the workspace.
+      ConvoyError: The pipeline can't be compiled, another run has the workspace, or this is not the chief of its hosts.
     """
+    hosts.require_chief()
     started = time.monotonic()
     run_id = f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     directory = workspace.run(run_id)

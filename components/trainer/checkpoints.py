@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import io
 import json
 import logging
 import shutil
@@ -45,20 +46,20 @@ class Checkpoints:
     """
 
     def __init__(self, directory: Path, training: object) -> None:
-        self._directory = directory
+        self.directory = directory
         self._training = hashlib.sha256(json.dumps(training, sort_keys=True).encode()).hexdigest()
 
     def save(self, model: keras.Model, progress: Progress, best: Sequence[np.ndarray] = ()) -> None:
         """Keeps the state of a model and the weights of its best epoch, and forgets the one before."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        state = self._directory / f"{progress.epochs}.npz"
+        self.directory.mkdir(parents=True, exist_ok=True)
+        state = self.directory / f"{progress.epochs}.npz"
         np.savez(state, *map(np.asarray, _variables(model)), *best)
         known = {**dataclasses.asdict(progress), "state": state.name, "sha256": _sha256(state)}
         known["training"] = self._training
-        temporary = self._directory / ".progress.json"
+        temporary = self.directory / ".progress.json"
         temporary.write_text(json.dumps(known), encoding="utf-8")
-        temporary.rename(self._directory / "progress.json")
-        for older in set(self._directory.glob("*.npz")) - {state}:
+        temporary.rename(self.directory / "progress.json")
+        for older in set(self.directory.glob("*.npz")) - {state}:
             older.unlink()
 
     def restore(self, model: keras.Model) -> tuple[Progress, list[np.ndarray]]:
@@ -68,10 +69,10 @@ class Checkpoints:
           How far it was, and the weights of its best epoch, where they were kept.
         """
         try:
-            known = json.loads((self._directory / "progress.json").read_text(encoding="utf-8"))
+            known = json.loads((self.directory / "progress.json").read_text(encoding="utf-8"))
             if known.pop("training") != self._training:
                 return Progress(), []
-            state = self._directory / known.pop("state")
+            state = self.directory / known.pop("state")
             if _sha256(state) != known.pop("sha256"):
                 raise OSError(f"{state} is not what was written")
         except FileNotFoundError:
@@ -87,9 +88,17 @@ class Checkpoints:
         logging.info("Training goes on after epoch %d.", known["epochs"])
         return Progress(**known), values[len(variables) :]
 
+    def epochs(self) -> int:
+        """Returns how many epochs a training that starts now would not have to do again."""
+        try:
+            known = json.loads((self.directory / "progress.json").read_text(encoding="utf-8"))
+            return int(known["epochs"]) if known["training"] == self._training else 0
+        except (OSError, ValueError, KeyError):
+            return 0
+
     def forget(self) -> None:
         """Deletes the checkpoint: the training is over."""
-        shutil.rmtree(self._directory, ignore_errors=True)
+        shutil.rmtree(self.directory, ignore_errors=True)
 
 
 class Keep(keras.callbacks.Callback):
@@ -119,6 +128,24 @@ class Keep(keras.callbacks.Callback):
         """Keeps the curves."""
         for name, value in (logs or {}).items():
             self._history.setdefault(name, []).append(float(value))
+
+
+def pack(model: keras.Model, progress: Progress, best: Sequence[np.ndarray] = ()) -> bytes:
+    """Puts what a checkpoint has into bytes, for `unpack` in another process."""
+    buffer = io.BytesIO()
+    told = np.frombuffer(json.dumps(dataclasses.asdict(progress)).encode(), np.uint8)
+    np.savez(buffer, told, *map(np.asarray, _variables(model)), *best)
+    return buffer.getvalue()
+
+
+def unpack(model: keras.Model, content: bytes) -> tuple[Progress, list[np.ndarray]]:
+    """Puts a model, its optimiser built, where the packed one was; returns how far that was, and its best weights."""
+    with np.load(io.BytesIO(content)) as arrays:
+        told, *values = arrays.values()
+    variables = _variables(model)
+    for variable, value in zip(variables, values, strict=False):
+        variable.assign(value)
+    return Progress(**json.loads(told.tobytes())), values[len(variables) :]
 
 
 def _variables(model: keras.Model) -> list[keras.Variable]:

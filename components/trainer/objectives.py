@@ -40,9 +40,10 @@ def loss(recipe: Recipe, counts: Sequence[int]) -> Callable[[Any, Any], Any]:
 
 def accuracy() -> keras.metrics.Metric:
     """Builds the share of images whose class gets the network's own highest logit."""
-
-    def hits(labels: Any, logits: Any) -> Any:
-        own = logits if len(logits.shape) == 2 else logits[:, 0]
-        return keras.metrics.sparse_categorical_accuracy(labels, own)
-
     return keras.metrics.MeanMetricWrapper(hits, name="accuracy")
+
+
+def hits(labels: Any, logits: Any) -> Any:
+    """Returns 1 for each image whose class gets the network's own highest logit, 0 for the others: [N]."""
+    own = logits if len(logits.shape) == 2 else logits[:, 0]
+    return keras.metrics.sparse_categorical_accuracy(labels, own)

@@ -6,6 +6,7 @@ data.
 
 import contextlib
 import dataclasses
+import functools
 import json
 import math
 import time
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import keras
 import numpy as np
 import tensorflow as tf
@@ -21,7 +23,16 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 import models
 from components import names
 from components.progress import report
-from components.trainer import checkpoints, export, hyperparameters, input_pipeline, objectives, optimizers
+from components.trainer import (
+    checkpoints,
+    export,
+    hyperparameters,
+    input_pipeline,
+    multi_worker,
+    objectives,
+    optimizers,
+)
+from components.trainer import cluster as clusters
 from components.trainer.stopping import BestEpoch, served_epoch
 from models.inference import for_inference
 from models.recipes import Recipe
@@ -83,15 +94,20 @@ def run_fn(fn_args: FnArgs) -> None:
     Raises:
       DivergedError: The loss became NaN or infinite.
       MemoryShortError: A batch doesn't fit.
+      multi_worker.WorkerLostError: It trains with other workers, and one of them went away.
     """
     tuned = hyperparameters.found(fn_args.hyperparameters)
     plan = TrainingPlan.from_config(fn_args.custom_config).with_recipe(tuned)
-    statistics = input_pipeline.pixel_statistics(fn_args.train_files, plan.image_shape[-1])
+    cluster = clusters.told()
     decisive = [fn_args.custom_config, tuned, fn_args.train_files, tf.__version__, keras.__version__]
+    decisive += [cluster.size] if cluster else []  # Of as many workers: batch norm sees as many images.
     # Beside all executions of the node: TFX's folder for this one is `<node>/model_run/<execution>`.
     kept = checkpoints.Checkpoints(Path(fn_args.model_run_dir).parents[1] / "checkpoints", decisive)
     report(model_uri=str(Path(fn_args.serving_model_dir).parent), training=_facts(plan))
-    model, done = train(plan, statistics, fn_args.train_files, fn_args.eval_files, kept)
+    resolved = fn_args.custom_config | {"recipe": dataclasses.asdict(plan.recipe)}
+    with multi_worker.gathered(cluster, attrs.evolve(fn_args, custom_config=resolved), kept, decisive) as team:
+        statistics = input_pipeline.pixel_statistics(fn_args.train_files, plan.image_shape[-1])
+        model, done = train(plan, statistics, fn_args.train_files, fn_args.eval_files, kept, team=team)
     servable = _for_inference(plan, model, statistics)
     export.export(servable, plan.class_names, plan.image_shape, fn_args.serving_model_dir)
     _record(plan, tuned, servable, done, Path(fn_args.model_run_dir))
@@ -104,8 +120,10 @@ def train(
     train_files: list[str],
     validation_files: list[str],
     kept: checkpoints.Checkpoints,
+    *,
+    team: multi_worker.Team | None = None,
 ) -> tuple[keras.Model, checkpoints.Progress]:
-    """Trains by the recipe, from the checkpoint on that a killed attempt left.
+    """Trains by the recipe, from the checkpoint on that a killed attempt left; with others where there is a team.
 
     Returns:
       The model, as `export.pixel_model` makes it, and what all attempts came to: the weights, order of images and
@@ -120,7 +138,7 @@ def train(
     keras.utils.set_random_seed(recipe.seed)
     counts = input_pipeline.class_counts(train_files, plan.image_shape[-1], len(plan.class_names))
     size = sum(counts)
-    strategy = _strategy()
+    strategy = tf.distribute.get_strategy() if team else _strategy()
     devices = strategy.num_replicas_in_sync
     # A part of a batch may leave a device without an image, and a batch norm without statistics.
     whole = devices > 1 and size >= recipe.batch_size
@@ -136,19 +154,19 @@ def train(
         # On several devices, Keras would build it again by the first batch of each data set: training would lose that
         # batch, and validation fail where it is not divided evenly.
         model._maybe_symbolic_build = lambda **_: None
-        before, best = kept.restore(model)
+        before, best = team.restore(model) if team else kept.restore(model)
     training = input_pipeline.training_batches(train_files, plan.image_shape, recipe, before.epochs, whole=whole)
     watching = _callbacks(plan, size, kept, before, best)
+    # Keras need not shuffle: the pipeline does, by the seed.
+    fit = functools.partial(team.fit, model) if team else functools.partial(model.fit, shuffle=False, verbose=0)
     try:
-        history = model.fit(
+        history = fit(
             training,
             validation_data=validation,
             initial_epoch=before.epochs,
             epochs=recipe.epochs,
             steps_per_epoch=steps,
-            shuffle=False,  # The pipeline does, by the seed.
             callbacks=watching,
-            verbose=0,
         ).history
     except tf.errors.ResourceExhaustedError as error:
         raise MemoryShortError(

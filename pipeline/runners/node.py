@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from components import progress, twin
+from components.trainer import cluster
 from pipeline.config import Config
 from pipeline.errors import ConvoyError, UsageError, is_ours
-from pipeline.runners import devices
+from pipeline.runners import devices, hosts
 from pipeline.workspace import Workspace
 
 # What an upstream library wraps around the sentence that matters.
@@ -194,6 +195,7 @@ def launch(ir_bytes: bytes, node_id: str, threads: int, tracking: Tracking | Non
     from tfx.orchestration.portable import launcher
     from tfx.proto.orchestration import pipeline_pb2
 
+    cluster.tell(hosts.cluster())
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     ir = pipeline_pb2.Pipeline.FromString(ir_bytes)

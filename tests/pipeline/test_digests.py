@@ -23,7 +23,7 @@ found = {name: digests.training(plan) for name, plan in plans.items()}
 print(json.dumps(found | {f"Tuner.{name}": digests.tuning(plan) for name, plan in plans.items()}))
 """
 # What training imports and no model is made of: constants, progress on a screen, and data that are digested resolved.
-NOT_TRAINING = {"components.names", "components.progress"}
+NOT_TRAINING = {"components.names", "components.progress", "components.source"}
 NOT_TRAINING |= {"models", "models.catalog", "models.docstrings", "models.recipes", "models.row"}
 
 

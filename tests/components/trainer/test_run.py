@@ -190,7 +190,7 @@ def operations(saved_model):
 def test_auxiliary_heads_are_trained_and_not_served(few, tmp_path, monkeypatch):
     """GoogLeNet as the paper has it, on a few enlarged digits."""
     train, trained = run.train, []
-    monkeypatch.setattr(run, "train", lambda *arguments: trained.append(train(*arguments)) or trained[0])
+    monkeypatch.setattr(run, "train", lambda *given, **team: trained.append(train(*given, **team)) or trained[0])
     files = [first_records(few[0], 16, tmp_path / "few.gz")]
     recipe = Recipe(learning_rate=0.001, epochs=1, batch_size=8, auxiliary_weight=0.3)
     arguments = fn_args(tmp_path, files, "googlenet", "paper", (65, 65, 1), recipe)
