@@ -17,7 +17,7 @@ def main() -> None:
     output = (RESULTS / "demo.txt").read_text(encoding="utf-8").rstrip()
     text = put(text, "demo", f"```\n{output}\n```")
     text = put(text, "timings", timings(json.loads((RESULTS / "main_job.json").read_text(encoding="utf-8"))))
-    for name, draw in {"fleet": fleet, "folding": folding, "cifar10": cifar10}.items():
+    for name, draw in DRAWN.items():
         if (path := RESULTS / f"{name}.json").exists():
             text = put(text, name, draw(json.loads(path.read_text(encoding="utf-8"))))
     readme.write_text(text, encoding="utf-8")
@@ -70,6 +70,27 @@ def cifar10(result: dict[str, Any]) -> str:
     return "\n".join([intro, "", *table(["small form", "epochs", "train acc", "test acc"], rows)])
 
 
+def runner(result: dict[str, Any]) -> str:
+    """Says what of a run is not the work of its steps."""
+    rows = [
+        [name, f"{phase['seconds']:.0f} s", f"{phase['overhead_s']:.0f} s", f"{phase['overhead']:.0%}"]
+        for name, phase in result["phases"].items()
+    ]
+    nodes = next(iter(result["phases"].values()))["nodes"]
+    intro = f"{measured('runner', result)}: `convoy run {result['config']}`, {nodes} steps, each way in turn."
+    return "\n".join([intro, "", *table(["steps", "took", "without any step at work", "share"], rows)])
+
+
+def training(result: dict[str, Any]) -> str:
+    """Says what training costs beside a bare `fit`."""
+    rows = [
+        [row["architecture"], *(f"{rate:.0f}" for rate in row["images_per_second"].values()), f"{row['ratio']:.2f}"]
+        for row in result["rows"]
+    ]
+    intro = f"{measured('training', result)}: {result['images']:,} images of 32x32x3, both ways in turn."
+    return "\n".join([intro, "", *table(["small form", "bare `fit`, img/s", "Convoy, img/s", "times"], rows)])
+
+
 def measured(benchmark: str, result: dict[str, Any]) -> str:
     """Says which benchmark measured, when and on what."""
     return (
@@ -88,6 +109,8 @@ def put(text: str, name: str, content: str) -> str:
     pattern = re.compile(rf"(<!-- {name}:[^>]*-->\n).*?(<!-- /{name} -->)", re.DOTALL)
     return pattern.sub(lambda found: f"{found[1]}{content}\n{found[2]}", text)
 
+
+DRAWN = {"fleet": fleet, "folding": folding, "cifar10": cifar10, "runner": runner, "training": training}
 
 if __name__ == "__main__":
     main()

@@ -11,7 +11,10 @@ import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 import tensorflow_datasets  # noqa: F401
 
 # TFX first: TFDV 1.16 imports a module that tfx-bsl 1.21 dropped, and TFX brings a stand-in.
-import tfx  # noqa: F401
+import tfx
+import tfx.orchestration.local.runner_utils
+import tfx.orchestration.portable.launcher
+import tfx.orchestration.portable.runtime_parameter_utils  # noqa: F401
 
 import components.champion
 import components.registrar.executor
