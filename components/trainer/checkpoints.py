@@ -33,6 +33,13 @@ class Progress:
     history: History = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
 
+    def and_then(self, epochs: int, history: History, seconds: float) -> "Progress":
+        """Returns what this and more epochs, `epochs` in all, came to."""
+        curves = {
+            name: [*self.history.get(name, []), *map(float, history.get(name, []))] for name in self.history | history
+        }
+        return Progress(epochs, curves, self.seconds + seconds)
+
 
 class Checkpoints:
     """The newest checkpoint of one training: weights, the optimiser's and the random layers' state, and the curves.
@@ -50,10 +57,18 @@ class Checkpoints:
         self._training = hashlib.sha256(json.dumps(training, sort_keys=True).encode()).hexdigest()
 
     def save(self, model: keras.Model, progress: Progress, best: Sequence[np.ndarray] = ()) -> None:
-        """Keeps the state of a model and the weights of its best epoch, and forgets the one before."""
+        """Keeps the state of a model and the weights of its best epoch, and forgets the one before.
+
+        Raises:
+          OSError: It can't be written; the one before stays.
+        """
         self.directory.mkdir(parents=True, exist_ok=True)
         state = self.directory / f"{progress.epochs}.npz"
-        np.savez(state, *map(np.asarray, _variables(model)), *best)
+        try:
+            np.savez(state, *map(np.asarray, _variables(model)), *best)
+        except OSError:
+            state.unlink(missing_ok=True)
+            raise
         known = {**dataclasses.asdict(progress), "state": state.name, "sha256": _sha256(state)}
         known["training"] = self._training
         temporary = self.directory / ".progress.json"
@@ -121,7 +136,12 @@ class Keep(keras.callbacks.Callback):
         now = time.monotonic()
         if epoch > self._before.epochs and now - self._saved >= SAVE_EVERY_S:
             seconds = self._before.seconds + now - self._started
-            self._checkpoints.save(self.model, Progress(epoch, self._history, seconds), self._best())
+            try:
+                self._checkpoints.save(self.model, Progress(epoch, self._history, seconds), self._best())
+            except OSError as error:  # A full disk, say: the training may still come to its end.
+                logging.warning(
+                    "The checkpoint after epoch %d can't be written; the one before stays: %s", epoch, error
+                )
             self._saved = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

@@ -146,14 +146,8 @@ def train(
     together = input_pipeline.divisible(input_pipeline.count(validation_files), devices)
     validation = input_pipeline.batches(validation_files, plan.image_shape, together)
     with strategy.scope():
-        model = _build(plan, statistics)
-        _compile(model, plan, steps, counts)
-        # Keras would trace the training step twice, once to create these variables and once with them.
-        model.optimizer.build(model.trainable_variables)
-        model.evaluate(input_pipeline.batches(validation_files, plan.image_shape, devices).take(1), verbose=0)
-        # On several devices, Keras would build it again by the first batch of each data set: training would lose that
-        # batch, and validation fail where it is not divided evenly.
-        model._maybe_symbolic_build = lambda **_: None
+        few = input_pipeline.batches(validation_files, plan.image_shape, devices).take(1)
+        model = _prepared(plan, statistics, steps, counts, few)
         before, best = team.restore(model) if team else kept.restore(model)
     training = input_pipeline.training_batches(train_files, plan.image_shape, recipe, before.epochs, whole=whole)
     watching = _callbacks(plan, size, kept, before, best)
@@ -173,12 +167,9 @@ def train(
             f"A batch that fits into memory is required. Received: `batch_size` {recipe.batch_size} of "
             f"{plan.architecture}, which doesn't; try {max(1, recipe.batch_size // 2)}."
         ) from error
-    seconds = before.seconds + time.monotonic() - started
-    curves = {
-        name: [*before.history.get(name, []), *map(float, history.get(name, []))] for name in before.history | history
-    }
-    _require_finite(plan, curves["val_loss"])
-    return model, checkpoints.Progress(recipe.epochs, curves, seconds)
+    done = before.and_then(recipe.epochs, history, time.monotonic() - started)
+    _require_finite(plan, done.history["val_loss"])
+    return model, done
 
 
 def _require_finite(plan: TrainingPlan, losses: list[float]) -> None:
@@ -204,6 +195,33 @@ def _callbacks(
     stopping = [BestEpoch(recipe.patience, before.history.get("val_loss", ()), best)] * (recipe.patience > 0)
     keep = checkpoints.Keep(kept, before, lambda: stopping[0].weights if stopping else ())
     return [_Finite(plan), _Progress(recipe.epochs, size), *averaged, *stopping, keep]
+
+
+def _prepared(
+    plan: TrainingPlan,
+    statistics: input_pipeline.PixelStatistics,
+    steps_per_epoch: int,
+    counts: list[int],
+    few: tf.data.Dataset,
+) -> keras.Model:
+    """Makes a model that has all its variables, those of the optimiser and of the metrics too.
+
+    Args:
+      plan: What to train.
+      statistics: Of the pixels of the train split.
+      steps_per_epoch: Of the schedule.
+      counts: Images of each class.
+      few: One batch, with an image for each device.
+    """
+    model = _build(plan, statistics)
+    _compile(model, plan, steps_per_epoch, counts)
+    # Keras would trace the training step twice, once to create these variables and once with them.
+    model.optimizer.build(model.trainable_variables)
+    model.evaluate(few, verbose=0)
+    # On several devices, Keras would build it again by the first batch of each data set: training would lose that
+    # batch, and validation fail where it is not divided evenly.
+    model._maybe_symbolic_build = lambda **_: None
+    return model
 
 
 def _build(plan: TrainingPlan, statistics: input_pipeline.PixelStatistics) -> keras.Model:

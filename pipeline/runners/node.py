@@ -280,7 +280,8 @@ def _failure(error: BaseException) -> Failure:
     passing = _is_passing(error)
     while error.__cause__ is not None and not is_ours(error):
         error = error.__cause__
-    message = str(error) if is_ours(error) else f"{type(error).__name__}: {error}"
+    # Some of Python's own errors say nothing but their name.
+    message = str(error) if is_ours(error) else f"{type(error).__name__}: {str(error) or type(error).__doc__}"
     return Failure(" ".join(message.split())[:MESSAGE_LIMIT], int(code), passing)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import signal
 
 import keras
@@ -130,6 +131,24 @@ def test_a_torn_checkpoint_is_left_alone(model, tmp_path, caplog, damage):
     assert ("torn" in caplog.text) == (damage != "lost state")
     for weight, value in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, value)
+
+
+def test_a_full_disk_costs_the_newest_checkpoint_and_nothing_else(model, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(checkpoints, "SAVE_EVERY_S", 0.0)
+    kept = Checkpoints(tmp_path, "this one")
+    first = Progress(1, {"loss": [2.0]}, 1.5)
+    kept.save(model, first)
+    keep = checkpoints.Keep(kept, Progress(), lambda: ())
+    keep.set_model(model)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))  # What a full disk is to a process.
+    try:
+        keep.on_epoch_begin(2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "The checkpoint after epoch 2 can't be written; the one before stays" in caplog.text
+    assert kept.restore(model) == (first, [])
+    assert [file.name for file in tmp_path.glob("*.npz")] == ["1.npz"]
 
 
 def test_the_newest_checkpoint_alone_is_kept_and_comes_back_whole(model, tmp_path):

@@ -1,6 +1,7 @@
 """What a node's process may do, in place of TFX's launcher; a child imports it by this name."""
 
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -24,6 +25,10 @@ def launch(ir: bytes, node_id: str, *_: object) -> NodeResult:
         case ["eat"]:
             Path("oom").write_text(Path("/proc/self/oom_score_adj").read_text())
             raise MemoryError("no memory for 8 TiB")
+        case ["hoard"]:
+            used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, resource.RLIM_INFINITY))
+            bytearray(2**30)
         case ["lock", file, times]:
             tried = Path(file)
             tried.write_text(tried.read_text() + "x" if tried.exists() else "x")

@@ -71,6 +71,7 @@ def test_a_node_that_hangs_is_ended_at_its_limit_and_costs_its_branch_alone(driv
         ("exit:0", "The process ended with exit code 0, without a result."),
         ("exit:3", "The process ended with exit code 3, without a result."),
         ("eat", "MemoryError: no memory for 8 TiB"),
+        ("hoard", "MemoryError: Out of memory."),
     ],
 )
 def test_a_node_that_dies_costs_its_branch_alone(drive, how, why, tmp_path, monkeypatch):
