@@ -82,7 +82,7 @@ def main(debug: bool) -> None:
     """From a data set to a TensorFlow Serving model repository, for the classic convolutional networks.
 
     Exit codes: 0 all branches published or unchanged, 1 some branch failed, 2 usage or config, 3 data gate, 4 nothing
-    blessed, 5 locked by another run.
+    blessed, 5 locked by another run, 130 stopped by Ctrl-C.
     """
 
 
@@ -256,6 +256,11 @@ def ui(workspace: str, host: str, port: int) -> None:
 
     place = Workspace.open(workspace, create=False)
     check_free(host, port)
+    if not place.mlflow_exists:  # MLflow would make it beside a run that does, table by table.
+        from components.registrar import registry
+
+        with registry.connected(place.tracking_uri):
+            pass
     click.echo(f"MLflow UI at http://{host}:{port} (Ctrl-C ends it)")
     flags = {"backend-store-uri": place.tracking_uri, "host": host, "port": port}
     command = [sys.executable, "-m", "mlflow", "ui", *(f"--{name}={value}" for name, value in flags.items())]

@@ -27,6 +27,7 @@ CONFIG_KEYS = {
 class Explained:
     """A node of a run: its state, its seconds of wall time, and why."""
 
+    run: str
     node: str
     state: str
     seconds: float
@@ -47,14 +48,22 @@ def explain(workspace: Workspace, run_id: str | None = None) -> list[Explained]:
     lineage = Lineage(workspace.metadata)
     executions = lineage.executions(summary["run_id"])
     return [
-        Explained(node["id"], node["state"], node["seconds"], _why(node, executions.get(node["id"]), lineage))
+        Explained(
+            summary["run_id"],
+            node["id"],
+            node["state"],
+            node["seconds"],
+            _why(node, executions.get(node["id"]), lineage),
+        )
         for node in summary["nodes"]
     ]
 
 
 def table(explained: list[Explained]) -> Table:
     """Draws what was found."""
-    drawn = tables.ruled(("node", "state", "took", "why"), numbers=["took"], folding=["why"])
+    drawn = tables.ruled(
+        ("node", "state", "took", "why"), numbers=["took"], folding=["why"], title=f"run {explained[0].run}"
+    )
     for found in explained:
         drawn.add_row(found.node, found.state, f"{found.seconds:.1f}s", found.why)
     return drawn
@@ -63,8 +72,10 @@ def table(explained: list[Explained]) -> Table:
 def _summary(workspace: Workspace, run_id: str | None) -> dict[str, Any]:
     ended = {path.parent.name: path for path in sorted((workspace.root / "runs").glob(f"*/{SUMMARY_FILE}"))}
     chosen = run_id or next(reversed(ended), "")
+    if not ended:
+        raise UsageError(f"A run of {workspace.root} that came to its end is required. Received: none so far.")
     if chosen not in ended:
-        newest = ", ".join(list(ended)[-3:]) or "none"
+        newest = ", ".join(list(ended)[-3:])
         raise UsageError(
             f"RUN must be a run of {workspace.root} that came to its end. Received: {chosen!r}; the newest: {newest}."
         )

@@ -18,7 +18,7 @@ def main(server: str, models: str, *paths: str) -> None:
         with open(path, "rb") as file:  # noqa: PTH123 -- as plain as a reader's own script
             images.append(file.read())
     with grpc.insecure_channel(server) as channel:
-        grpc.channel_ready_future(channel).result(timeout=120)
+        grpc.channel_ready_future(channel).result(timeout=30)
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         for model in models.split(","):
             print(ask(stub, model, images), flush=True)
@@ -38,4 +38,11 @@ def ask(stub: prediction_service_pb2_grpc.PredictionServiceStub, model: str, ima
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if len(sys.argv) < 4:
+        sys.exit(__doc__)
+    try:
+        main(*sys.argv[1:])
+    except grpc.FutureTimeoutError:
+        sys.exit(f"A model server must be at {sys.argv[1]}. Received: no answer.")
+    except grpc.RpcError as error:
+        sys.exit(f"{error.code().name}: {error.details()}")

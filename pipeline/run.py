@@ -90,6 +90,8 @@ def run(
     directory = workspace.run(run_id)
     with _alone(workspace), _children(directory / "logs") as children:
         compiled = children.call("compile", compile_pipeline, config, workspace, run_id, force)
+        if _stopped(workspace, run_id):
+            children.call("mlflow", _end_lost, workspace, config.dataset.name)
         listener = observe(list(compiled.upstream))
         jobs = jobs or max(local.cores(), len(compiled.gpus))
         nodes = local.run(compiled, children, jobs, listener, _limits(config))
@@ -99,6 +101,22 @@ def run(
         if any(node.state in ("ran", "failed") and node.id.startswith(RECORDED) for node in nodes):
             children.call("mlflow", _close_parent, workspace, config.dataset.name, run_id, rows)
     return dataclasses.replace(outcome, seconds=time.monotonic() - started)
+
+
+def _stopped(workspace: Workspace, run_id: str) -> bool:
+    """Tells whether the run before this one never came to its end."""
+    before = sorted(path for path in (workspace.root / "runs").iterdir() if path.name < run_id)
+    return bool(before) and not (before[-1] / SUMMARY_FILE).exists()
+
+
+def _end_lost(workspace: Workspace, experiment: str) -> None:
+    """Ends in MLflow what an earlier run left open. Runs in a child, where MLflow is imported."""
+    if not workspace.mlflow_exists:
+        return
+    from components.registrar import registry
+
+    with registry.connected(workspace.tracking_uri) as client:
+        registry.end_lost(client, experiment, str(workspace.pipeline_root))
 
 
 def _limits(config: Config) -> local.Limits:
@@ -202,4 +220,4 @@ def _close_parent(workspace: Workspace, experiment: str, run_id: str, rows: list
             client.log_table(parent, columns, "leaderboard.json")
             client.log_artifact(parent, str(workspace.run(run_id) / SUMMARY_FILE))
             client.set_terminated(parent)
-        registry.end_lost(client, experiment, str(workspace.pipeline_root))
+    _end_lost(workspace, experiment)

@@ -101,6 +101,7 @@ def connected(tracking_uri: str) -> Iterator[mlflow.MlflowClient]:
     mlflow.set_tracking_uri(tracking_uri)
     try:
         with _one_writer(tracking_uri):
+            _make_whole(tracking_uri)
             yield mlflow.MlflowClient()
     except filelock.Timeout as error:
         raise RegistryError(
@@ -128,6 +129,17 @@ def explain(tracking_uri: str, error: Exception) -> str:
 def _one_writer(tracking_uri: str) -> contextlib.AbstractContextManager[Any]:
     scheme, _, path = tracking_uri.partition(":///")
     return filelock.FileLock(f"{path}.lock", timeout=LOCK_TIMEOUT_S) if scheme == "sqlite" else contextlib.nullcontext()
+
+
+def _make_whole(tracking_uri: str) -> None:
+    """Makes an SQLite database where there is none, as a whole: MLflow never mends one that a kill left half made."""
+    scheme, _, path = tracking_uri.partition(":///")
+    if scheme != "sqlite" or Path(path).exists():
+        return
+    new = Path(f"{path}.new")
+    new.unlink(missing_ok=True)
+    mlflow.MlflowClient(f"sqlite:///{new}").search_experiments()
+    new.replace(path)
 
 
 def _experiment(client: mlflow.MlflowClient, name: str, artifact_location: str) -> str:

@@ -3,8 +3,10 @@ import time
 
 import pytest
 
+from pipeline import run
 from pipeline.display import STARTING
 from pipeline.errors import ExitCode
+from pipeline.workspace import Workspace
 
 CONFIG = '[dataset]\nname = "cifar11"\n[architectures.lenet5]\n'
 
@@ -54,3 +56,20 @@ def test_one_run_a_workspace_and_what_only_the_compiler_can_refuse_leaves_nothin
         made = {path.name for path in (tmp_path / workspace).iterdir()}
         assert made <= {"run.lock", "run.json", "runs", "datasets"}
         assert not list((tmp_path / workspace).rglob("summary.json"))
+
+
+@pytest.mark.parametrize(
+    ("before", "stopped"),
+    [
+        ({}, False),
+        ({"20260101": True}, False),
+        ({"20260101": False}, True),
+        ({"20260101": False, "20260102": True}, False),
+    ],
+)
+def test_a_run_before_that_never_came_to_its_end_was_stopped(tmp_path, before, stopped):
+    for name, ended in {**before, "20260103": False}.items():
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        if ended:
+            (tmp_path / "runs" / name / run.SUMMARY_FILE).touch()
+    assert run._stopped(Workspace(tmp_path), "20260103") == stopped

@@ -1,5 +1,6 @@
 """A training's run in MLflow, while it trains and after it."""
 
+import contextlib
 import time
 
 import pytest
@@ -139,3 +140,30 @@ def end_none(place):
 @pytest.mark.parametrize("failure", ["", "why"])
 def test_a_cached_training_makes_no_run(failure):
     live.Recording(registry.Place("sqlite:////nowhere/mlflow.sqlite", "/nowhere"), "digits", "run-1").end(failure)
+
+
+def open_half_made(folder):
+    """Opens MLflow where a kill came into the making of its database, once before the last table and once after."""
+    place = registry.Place(f"sqlite:///{folder / 'mlflow.sqlite'}", str(folder))
+    (folder / "mlflow.sqlite.new").write_bytes(b"half of a database")
+    with registry.connected(place.tracking_uri) as client:
+        _, _, run = registry.training_run(client, place, started(FACTS) | {"dataset": "digits", "pipeline_run": "1"})
+    return client.get_run(run).info.status, sorted(path.name for path in folder.glob("*.new"))
+
+
+FACTS = {"training": {"architecture": {"name": "lenet5"}, "form": "small", "options": {}, "recipe": {"milestones": ()}}}
+
+
+def test_a_database_that_a_kill_left_half_made_is_made_anew(in_child, tmp_path):
+    assert in_child(open_half_made, tmp_path) == ("RUNNING", [])
+
+
+def die_in_the_making(folder):
+    registry.mlflow.MlflowClient = None
+    with contextlib.suppress(TypeError), registry.connected(f"sqlite:///{folder / 'mlflow.sqlite'}"):
+        pass
+
+
+def test_no_database_is_there_before_it_is_whole(in_child, tmp_path):
+    in_child(die_in_the_making, tmp_path)
+    assert not (tmp_path / "mlflow.sqlite").exists()
