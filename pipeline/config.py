@@ -14,7 +14,6 @@ from pydantic import Field
 
 import models
 from models import Recipe
-from models.recipes import received
 from pipeline import tuning
 from pipeline.errors import UsageError
 from pipeline.values import KINDS, near, short
@@ -255,7 +254,8 @@ def _registered(names: Sequence[str]) -> Sequence[str]:
     for name in names:
         if name not in models.names():
             raise UsageError(
-                f"--architectures must name architectures. {received(name, models.names())} `convoy models` lists them."
+                f"--architectures must name architectures. Received: {name!r}.{near(name, models.names())} "
+                "`convoy models` lists them."
             )
     return names
 

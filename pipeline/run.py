@@ -7,7 +7,6 @@ import json
 import math
 import os
 import secrets
-import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +20,7 @@ from pipeline.config import Config
 from pipeline.errors import ConvoyError, ExitCode
 from pipeline.leaderboard import Row
 from pipeline.runners import hosts, local
-from pipeline.runners.local import Children, NodeRecord
+from pipeline.runners.local import NodeRecord
 from pipeline.runners.node import compile_pipeline
 from pipeline.workspace import Workspace
 from serving.repository import Repository
@@ -88,7 +87,7 @@ def run(
     started = time.monotonic()
     run_id = f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     directory = workspace.run(run_id)
-    with _alone(workspace), _children(directory / "logs") as children:
+    with _alone(workspace), local.opened(directory / "logs") as children:
         compiled = children.call("compile", compile_pipeline, config, workspace, run_id, force)
         if _stopped(workspace, run_id):
             children.call("mlflow", _end_lost, workspace, config.dataset.name)
@@ -122,22 +121,6 @@ def _end_lost(workspace: Workspace, experiment: str) -> None:
 def _limits(config: Config) -> local.Limits:
     minutes = config.runner.step_minutes
     return local.Limits(math.inf if minutes is None else minutes * 60, config.runner.retries)
-
-
-@contextlib.contextmanager
-def _children(logs: Path) -> Iterator[Children]:
-    """Gives child processes; whatever ends the run, SIGTERM included, ends them."""
-    children = Children(logs)
-    previous = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        yield children
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-        children.stop()
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

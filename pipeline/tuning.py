@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -67,20 +68,10 @@ def require_grid(key: str, found: Space, trials: int) -> None:
     for field, given in found.items():
         if isinstance(given, dict):
             raise ValueError(f"`{key}.{field}` must be a list for `tuner.algorithm` 'grid'. Received: a range.")
-    if trials < (size := combinations(found) or 0):
+    if trials < (size := math.prod(map(len, found.values()))):
         raise ValueError(
             f"`tuner.trials` must be at least {size}, the size of the grid of [{key}]. Received: {trials}."
         )
-
-
-def combinations(found: Space) -> int | None:
-    """Counts the recipes that a space holds; None where there is no end of them."""
-    total = 1
-    for given in found.values():
-        if isinstance(given, dict):
-            return None
-        total *= len(given)
-    return total
 
 
 def _require_searchable(key: str, field: str, known: list[str]) -> None:

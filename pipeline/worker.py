@@ -1,7 +1,6 @@
 """`convoy worker`: what the other hosts run where several train together."""
 
 import contextlib
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,7 @@ import filelock
 from components.trainer import rendezvous
 from components.trainer.cluster import EXAMPLE, Cluster
 from pipeline.errors import ConvoyError, ExitCode, UsageError
-from pipeline.runners import hosts
-from pipeline.runners.local import Children
+from pipeline.runners import hosts, local
 from pipeline.workspace import Workspace
 
 
@@ -32,13 +30,13 @@ def work(workspace: Workspace, wait_s: float, say: Callable[[str], Any]) -> None
     cluster = _cluster()
     root = workspace.pipeline_root
     done: dict[str, bool] = {}
-    with _alone(root / rendezvous.FOLDER, cluster) as folder, _children(folder / f"logs-{cluster.rank}") as children:
+    with _alone(root / rendezvous.FOLDER, cluster) as folder, local.opened(folder / f"logs-{cluster.rank}") as children:
         say(f"Worker {cluster.rank} of {cluster.size} ({cluster.own_address}) waits for trainings in {workspace.root}.")
         while (job := _next(root, cluster, wait_s, done)) is not None:
             name = job.config["architecture"]
             say(f"{name}: trains along with {job.addresses[0]}.")
             done[job.id] = False
-            try:
+            try:  # In a child: TensorFlow joins other workers once in a process alone.
                 epochs = children.call(name, _take_part, root, cluster, job)
             except ConvoyError as error:
                 say(f"{name}: {error}")
@@ -90,15 +88,3 @@ def _alone(folder: Path, cluster: Cluster) -> Iterator[Path]:
             "has; end that one, or give this one another.",
             ExitCode.LOCKED,
         ) from error
-
-
-@contextlib.contextmanager
-def _children(logs: Path) -> Iterator[Children]:
-    """Gives child processes: TensorFlow can join other workers once in a process alone."""
-    children = Children(logs)
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield children
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-        children.stop()

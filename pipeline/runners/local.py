@@ -1,11 +1,13 @@
 """The local runner: TFX's launcher, node by node, each in a child of a preloaded fork server, branches in parallel."""
 
+import contextlib
 import dataclasses
 import math
 import multiprocessing
 import os
+import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -133,6 +135,18 @@ class Children:
         self._logs.mkdir(parents=True, exist_ok=True)
         with quiet.output_to(self._logs / "forkserver.log"):
             forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def opened(logs: Path) -> Iterator[Children]:
+    """Gives child processes for a block; whatever ends it, SIGTERM included, ends them."""
+    children = Children(logs)
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield children
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        children.stop()
 
 
 @dataclasses.dataclass(frozen=True)

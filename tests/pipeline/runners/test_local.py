@@ -52,6 +52,13 @@ def succeed(name, send):
     send(("done", NodeResult("ran", {"output": [f"/tfx/{name}"]})))
 
 
+def diverge_in_a(name, send):
+    if name == "Trainer.a":
+        send(("done", Failure("A finite loss is required.", 1)))
+    else:
+        succeed(name, send)
+
+
 @pytest.fixture
 def drive():
     """Runs the graph; returns the records by name, and all that the listener heard."""
@@ -97,13 +104,7 @@ def test_no_more_nodes_run_at_a_time_than_jobs(drive, jobs):
 
 
 def test_a_failure_costs_what_depends_on_it_and_nothing_else(drive):
-    def play(name, send):
-        if name == "Trainer.a":
-            send(("done", Failure("A finite loss is required.", 1)))
-        else:
-            succeed(name, send)
-
-    records, heard = drive(Threads(play))
+    records, heard = drive(Threads(diverge_in_a))
     assert records["Trainer.a"].state == "failed"
     assert records["Trainer.a"].error.startswith("A finite loss is required.")
     assert "/logs/Trainer.a.log" in records["Trainer.a"].error
@@ -197,13 +198,7 @@ def test_a_training_waits_for_its_gpu_and_others_do_not_wait_for_it(drive):
 
 
 def test_a_training_that_fails_gives_its_gpu_back(drive):
-    def play(name, send):
-        if name == "Trainer.a":
-            send(("done", Failure("A finite loss is required.", 1)))
-        else:
-            succeed(name, send)
-
-    children = Threads(play)
+    children = Threads(diverge_in_a)
     records, _ = drive(children, training=TRAINING, gpus=("0",), share=1)
     assert records["Publisher.b"].state == "ran"
     assert children.gpus["Trainer.b"] == ["0"]
