@@ -1,4 +1,4 @@
-"""The artifact type of ours."""
+"""The artifact types of ours."""
 
 from tfx.types import artifact
 
@@ -12,3 +12,9 @@ class RegisteredModel(artifact.Artifact):
         "model_version": artifact.Property(type=artifact.PropertyType.INT),
         "sha256": artifact.Property(type=artifact.PropertyType.STRING),
     }
+
+
+class Ingestion(artifact.Artifact):
+    """What became of a source's images (see `components.ingestion`): counts by split, and the quarantine."""
+
+    TYPE_NAME = "Ingestion"

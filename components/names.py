@@ -3,6 +3,7 @@
 # Features of the examples that DatasetGen writes.
 IMAGE = "image"
 LABEL = "label"
+CLASS_NAME = "class_name"
 HEIGHT = "height"
 WIDTH = "width"
 CHANNELS = "channels"

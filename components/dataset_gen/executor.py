@@ -1,7 +1,7 @@
 """The work of DatasetGen: TFDS examples into tf.Examples, in Beam."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -32,6 +32,7 @@ def _read_split(pipeline: beam.Pipeline, exec_properties: dict[str, Any], split_
     dataset = sources.builder(settings["name"], settings["data_dir"])
     dataset.download_and_prepare()
     image_key, label_key = sources.feature_keys(dataset)
+    class_names = dataset.info.features[label_key].names
     reader = tfds.beam.ReadFromTFDS(
         dataset,
         split=sources.split_instruction(dataset, split_pattern),
@@ -42,7 +43,7 @@ def _read_split(pipeline: beam.Pipeline, exec_properties: dict[str, Any], split_
         pipeline
         | "ReadFromTFDS" >> reader
         | "AsNumpy" >> beam.Map(tfds.as_numpy)
-        | "ToExample" >> beam.Map(lambda row: to_example(row[image_key], int(row[label_key])))
+        | "ToExample" >> beam.Map(lambda row: to_example(row[image_key], int(row[label_key]), class_names))
     )
 
 
@@ -54,7 +55,7 @@ def _settings(exec_properties: dict[str, Any]) -> dict[str, Any]:
     return dict(settings)
 
 
-def to_example(encoded: bytes, label: int) -> Any:
+def to_example(encoded: bytes, label: int, class_names: Sequence[str]) -> Any:
     """Builds the tf.Example of one encoded image, with the facts that statistics and validation look at."""
     import tensorflow as tf
     from PIL import Image
@@ -68,7 +69,9 @@ def to_example(encoded: bytes, label: int) -> Any:
         names.CHANNELS: channels[0] if channels else 1,
     }
     feature = {key: tf.train.Feature(int64_list=tf.train.Int64List(value=[value])) for key, value in ints.items()}
-    feature[names.IMAGE] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[encoded]))
+    texts = {names.IMAGE: encoded, names.CLASS_NAME: class_names[label].encode()}
+    for key, text in texts.items():
+        feature[key] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[text]))
     feature[names.BRIGHTNESS] = tf.train.Feature(
         float_list=tf.train.FloatList(value=[float(pixels.mean(dtype=np.float64)) / 255])
     )

@@ -28,7 +28,15 @@ PRELOADED = [
     "serving.server.app",
 ]
 
-KINDS = {"image": "BYTES", "label": "INT", "height": "INT", "width": "INT", "channels": "INT", "brightness": "FLOAT"}
+KINDS = {
+    "image": "BYTES",
+    "label": "INT",
+    "class_name": "BYTES",
+    "height": "INT",
+    "width": "INT",
+    "channels": "INT",
+    "brightness": "FLOAT",
+}
 FEATURE = 'feature {{ name: "{}" type: {} presence {{ min_fraction: 1 min_count: 1 }} shape {{ dim {{ size: 1 }} }} }}'
 SCHEMA = "\n".join(FEATURE.format(name, kind) for name, kind in KINDS.items())
 

@@ -13,6 +13,7 @@ COUNTS = {"train": 1257, "validation": 180, "test": 360}
 KINDS = {
     "image": "bytes_list",
     "label": "int64_list",
+    "class_name": "bytes_list",
     "height": "int64_list",
     "width": "int64_list",
     "channels": "int64_list",
