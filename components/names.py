@@ -39,5 +39,9 @@ PUSHED = "pushed"
 PUSHED_DESTINATION = "pushed_destination"
 PUSHED_VERSION = "pushed_version"
 
+# Of the examples that DatasetGen writes, and among its execution properties: which data they are, and their number.
+FINGERPRINT = "fingerprint"
+SPAN = "span"
+
 # Execution property of every component of ours: a change of the code that it runs makes it run again.
 SOURCE_DIGEST = "source_digest"

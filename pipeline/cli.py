@@ -114,7 +114,7 @@ def run(
     console = Console()
     with display.view(console) as view:
         outcome = run_pipeline(checked, Workspace.open(workspace), jobs=jobs, force=force, observe=view.observe)
-    console.print(leaderboard.table(outcome.rows, f"{checked.dataset.name}, run {outcome.run_id}"))
+    console.print(leaderboard.table(outcome.rows, f"{checked.dataset.title}, run {outcome.run_id}"))
     console.print(outcome.tally(), highlight=False)
     sys.exit(outcome.code)
 

@@ -13,6 +13,7 @@ import pydantic
 from pydantic import Field
 
 import models
+from components.dataset_gen import facts
 from models import Recipe
 from pipeline import tuning
 from pipeline.errors import UsageError
@@ -20,6 +21,8 @@ from pipeline.values import KINDS, near, short
 
 CONFIGS = Path(__file__).parent / "configs"
 FORM = "form"
+FOLDERS = {"path", "data_dir", "manual_dir"}
+SETTINGS = {field.name for field in dataclasses.fields(facts.Settings)}
 TUNE = "tune"
 
 
@@ -32,7 +35,63 @@ class _Section(pydantic.BaseModel):
 class Dataset(_Section):
     """Which images to learn from."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="A data set that TFDS knows, or `digits`.")
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9_]*(/[A-Za-z0-9_.+-]+)?(:\d+\.\d+\.\d+)?$",
+        description="A data set that TFDS knows, with config and version if need be (`cifar10:3.0.2`), or `digits`; or "
+        "what to call what lies at `path`.",
+    )
+    path: str | None = Field(
+        default=None, description="A folder of images, or of TFRecord files of tf.Example; of the current folder."
+    )
+    data_dir: str | None = Field(default=None, description="Where TFDS finds prepared data, or prepares them.")
+    manual_dir: str | None = Field(
+        default=None, description="Where archives lie that TFDS would download otherwise: then it needs no network."
+    )
+    image: str | None = Field(
+        default=None, description="The feature with the encoded image, where several could be it."
+    )
+    label: str | None = Field(default=None, description="The feature with the class, where several could be it.")
+    split: str | None = Field(default=None, description="The feature of TFRecords with the split, likewise.")
+    image_size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = Field(
+        default=None,
+        strict=False,
+        description="Height and width that the networks get, pixels; needed where images have several sizes.",
+    )
+    channels: Literal[1, 3] | None = Field(
+        default=None, description="Grey or colour; what most images are, unless told."
+    )
+    class_names: tuple[str, ...] | None = Field(
+        default=None, strict=False, description="In the order of the labels, where TFRecords have only numbers."
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _places_exist(self) -> "Dataset":
+        for key in sorted(FOLDERS):
+            value = getattr(self, key)
+            if value is not None and not Path(value).is_dir():
+                raise ValueError(f"`dataset.{key}` must be a folder. Received: {value!r}.")
+        if self.path is not None and not self.name.isidentifier():
+            raise ValueError(
+                "`dataset.name` must be a word for models to be called after, where `dataset.path` says what to read. "
+                f"Received: {self.name!r}."
+            )
+        return self
+
+    @property
+    def title(self) -> str:
+        """What models and experiments are called after: `cifar10`."""
+        return facts.title(self.name)
+
+    def settings(self, work_dir: Path) -> facts.Settings:
+        """Says where the data are, and how to read them.
+
+        Args:
+          work_dir: Where data are prepared, unless `data_dir` says it.
+        """
+        told = {key: value for key, value in self.model_dump().items() if value is not None and key in SETTINGS}
+        for key in FOLDERS & told.keys():
+            told[key] = str(Path(told[key]).absolute())
+        return facts.Settings(work_dir=str(work_dir), **told)
 
 
 def _devices(value: object) -> object:

@@ -19,6 +19,7 @@ from components import champion, names
 from components.data_gate.component import DataGate
 from components.dataset_gen import sources
 from components.dataset_gen.component import DatasetGen
+from components.dataset_gen.facts import DatasetFacts, Settings
 from components.infra_validator.component import InfraValidator
 from components.publisher.component import Publisher
 from components.registrar.component import Registrar
@@ -36,13 +37,13 @@ def build(config: Config, workspace: Workspace) -> Pipeline:
     """Builds the TFX pipeline of a config.
 
     Raises:
-      sources.DatasetError: The data set can't be used.
+      DatasetError: The data set can't be used.
     """
-    facts = sources.describe(config.dataset.name, str(workspace.datasets))
-    data = _Data(config, facts, workspace)
+    settings = config.dataset.settings(workspace.datasets)
+    data = _Data(config, settings, sources.opened(settings).facts, workspace)
     branches = [node for name in config.architectures for node in _branch(config, config.plan(name), data, workspace)]
     return Pipeline(
-        pipeline_name=config.dataset.name,
+        pipeline_name=config.dataset.title,
         pipeline_root=str(workspace.pipeline_root),
         components=[*data.nodes, *branches],
         enable_cache=True,
@@ -59,9 +60,11 @@ def model_name(dataset: str, architecture: str) -> str:
 class _Data:
     """The part of the graph that all branches share: from the data set to transformed examples, past the gate."""
 
-    def __init__(self, config: Config, facts: sources.DatasetFacts, workspace: Workspace) -> None:
+    def __init__(self, config: Config, settings: Settings, facts: DatasetFacts, workspace: Workspace) -> None:
         self.facts = facts
-        self.examples = DatasetGen(config.dataset.name, facts.version, str(workspace.datasets))
+        spans = Lineage(workspace.metadata).spans(config.dataset.title)
+        span = spans.get(facts.fingerprint, max(spans.values(), default=0) + 1)
+        self.examples = DatasetGen(settings, facts.fingerprint, span)
         examples = self.examples.outputs["examples"]
         statistics = StatisticsGen(examples=examples)
         self.schema = SchemaGen(statistics=statistics.outputs["statistics"])
@@ -94,7 +97,11 @@ def _branch(config: Config, plan: Plan, data: _Data, workspace: Workspace) -> li
         example_splits=[names.TEST],
     ).with_id(f"Evaluator.{plan.name}")
     infra = InfraValidator(
-        trainer.outputs["model"], data.examples.outputs["examples"], name, config.gate.max_latency_ms
+        trainer.outputs["model"],
+        data.examples.outputs["examples"],
+        model_name=name,
+        image_shape=data.facts.image_shape,
+        max_latency_ms=config.gate.max_latency_ms,
     ).with_id(f"InfraValidator.{plan.name}")
     registrar = Registrar(
         model=trainer.outputs["model"],
@@ -215,7 +222,7 @@ def _publisher(config: Config, registered: BaseChannel, name: str, workspace: Wo
 def damaged(config: Config, workspace: Workspace) -> list[str]:
     """Names the Publishers whose last publication is not in the repository as it was: their cache would be a lie."""
     published = Lineage(workspace.metadata).published()
-    publishers = {f"Publisher.{name}": model_name(config.dataset.name, name) for name in config.architectures}
+    publishers = {f"Publisher.{name}": model_name(config.dataset.title, name) for name in config.architectures}
     return [
         node
         for node, model in publishers.items()

@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from components import names
 from pipeline.errors import ConvoyError
 
 # How far to walk back: a version is a handful of steps from its examples.
@@ -69,6 +70,22 @@ class Lineage:
         """Returns the SHA-256 that MLMD holds for a registered version."""
         artifact = self._registered(model, version)
         return str(artifact.properties["sha256"].string_value) if artifact is not None else None
+
+    def spans(self, pipeline: str) -> dict[str, int]:
+        """Returns the number of each content that a pipeline's data set has had, by fingerprint, in their order."""
+        from ml_metadata import errors
+
+        if self._store is None:
+            return {}
+        with contextlib.suppress(errors.NotFoundError):
+            found = self._store.get_context_by_type_and_name("pipeline", pipeline)
+            artifacts = self._store.get_artifacts_by_context(found.id) if found is not None else []
+            told = [artifact for artifact in artifacts if names.FINGERPRINT in artifact.custom_properties]
+            return {
+                artifact.custom_properties[names.FINGERPRINT].string_value: artifact.properties[names.SPAN].int_value
+                for artifact in sorted(told, key=lambda artifact: artifact.id)
+            }
+        return {}
 
     def executions(self, run_id: str) -> dict[str, Execution]:
         """Returns the last execution of each node in a run."""

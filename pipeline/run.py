@@ -90,7 +90,7 @@ def run(
     with _alone(workspace), local.opened(directory / "logs") as children:
         compiled = children.call("compile", compile_pipeline, config, workspace, run_id, force)
         if _stopped(workspace, run_id):
-            children.call("mlflow", _end_lost, workspace, config.dataset.name)
+            children.call("mlflow", _end_lost, workspace, config.dataset.title)
         listener = observe(list(compiled.upstream))
         jobs = jobs or max(local.cores(), len(compiled.gpus))
         nodes = local.run(compiled, children, jobs, listener, _limits(config))
@@ -98,7 +98,7 @@ def run(
         outcome = Outcome(run_id, rows, nodes, time.monotonic() - started, directory)
         _write_summary(outcome, config)
         if any(node.state in ("ran", "failed") and node.id.startswith(RECORDED) for node in nodes):
-            children.call("mlflow", _close_parent, workspace, config.dataset.name, run_id, rows)
+            children.call("mlflow", _close_parent, workspace, config.dataset.title, run_id, rows)
     return dataclasses.replace(outcome, seconds=time.monotonic() - started)
 
 
@@ -164,7 +164,7 @@ def _rows(config: Config, workspace: Workspace, nodes: list[NodeRecord]) -> list
     repository = Repository(workspace.repository)
     rows = []
     for name in config.architectures:
-        model = f"{config.dataset.name}_{name}"
+        model = f"{config.dataset.title}_{name}"
         publisher = by_id[f"Publisher.{name}"]
         registered = by_id[f"Registrar.{name}"].outputs.get("registered_model", [None])[0]
         pushed = publisher.outputs.get("pushed_model", [None])[0]

@@ -1,101 +1,51 @@
-"""Where images come from: what the graph must know of a data set before it is read."""
+"""Where images come from: what the graph must know of a data set before it is read, and how it is read."""
 
-import dataclasses
-import difflib
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    import tensorflow_datasets as tfds
+import apache_beam as beam
 
-
-class DatasetError(ValueError):
-    """A data set that Convoy cannot use; the sentence says what is required, what came and what to do."""
+from components.dataset_gen.errors import DatasetError
+from components.dataset_gen.facts import DatasetFacts, Settings
 
 
-@dataclasses.dataclass(frozen=True)
-class DatasetFacts:
-    """What training and serving need to know of a data set.
+class Source(Protocol):
+    """A data set that can be read.
 
     Attributes:
-      name: As in the config.
-      version: TFDS's version.
-      image_shape: Height, width, channels.
-      class_names: In the order of the labels.
+      facts: What training and serving need to know; reading them checks that it can be used.
+      available: The splits that it has; known once it is prepared.
     """
 
-    name: str
-    version: str
-    image_shape: tuple[int, int, int]
-    class_names: tuple[str, ...]
+    @property
+    def facts(self) -> DatasetFacts:
+        """What training and serving need to know."""
+
+    @property
+    def available(self) -> tuple[str, ...]:
+        """The splits that it has."""
+
+    def prepare(self) -> None:
+        """Does what must be done once before it can be read."""
+
+    def units(self, pipeline: beam.Pipeline) -> Any:
+        """Returns the PCollection of its units (`components.dataset_gen.units`)."""
 
 
-def describe(name: str, data_dir: str) -> DatasetFacts:
-    """Describes a data set without reading its images.
+def opened(settings: Settings) -> Source:
+    """Opens a data set.
 
     Raises:
-      DatasetError: TFDS doesn't know the name, or the data set isn't one of equally sized images with one label.
+      DatasetError: There is no such data set.
     """
-    dataset = builder(name, data_dir)
-    image, label = _image_and_label(dataset)
-    shape = tuple(image.shape)
-    if len(shape) != 3 or None in shape:
-        raise DatasetError(f"Images of one fixed size are required. Received: {name!r} with image shape {shape}.")
-    return DatasetFacts(name, str(dataset.version), shape, tuple(label.names))
+    if not settings.path:
+        from components.dataset_gen.tfds_source import TfdsSource
 
+        return TfdsSource(settings)
+    folder = Path(settings.path)
+    if not folder.is_dir():
+        raise DatasetError(f"`dataset.path` must be a folder of images or of TFRecord files. Received: {folder}.")
+    from components.dataset_gen.folder import FolderSource
+    from components.dataset_gen.record_files import RecordSource, record_files
 
-def builder(name: str, data_dir: str) -> "tfds.core.DatasetBuilder":
-    """Finds the TFDS builder of a data set, ours (`digits`) or a built-in one.
-
-    Raises:
-      DatasetError: TFDS doesn't know the name.
-    """
-    import tensorflow_datasets as tfds
-
-    from components.dataset_gen import digits
-
-    del digits  # Its import registers the builder.
-    try:
-        return tfds.builder(name, data_dir=data_dir)
-    except ValueError as error:  # TFDS doesn't know the name, or says that it can't even be one.
-        near = difflib.get_close_matches(name, [*tfds.list_builders(with_community_datasets=False), "digits"], n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise DatasetError(f"`dataset.name` must be a data set that TFDS knows. Received: {name!r}.{hint}") from error
-
-
-def feature_keys(dataset: "tfds.core.DatasetBuilder") -> tuple[str, str]:
-    """Finds the image and the label feature by type.
-
-    Raises:
-      DatasetError: There isn't exactly one of each.
-    """
-    import tensorflow_datasets as tfds
-
-    keys = []
-    for kind in (tfds.features.Image, tfds.features.ClassLabel):
-        found = [key for key, feature in dataset.info.features.items() if isinstance(feature, kind)]
-        if len(found) != 1:
-            raise DatasetError(
-                f"A data set with one {kind.__name__} feature is required. "
-                f"Received: {dataset.name!r} with {found or 'none'}."
-            )
-        keys += found
-    return keys[0], keys[1]
-
-
-def split_instruction(dataset: "tfds.core.DatasetBuilder", split: str) -> str:
-    """Says how to read one of train, validation and test; validation is carved from train where the data set has none.
-
-    Raises:
-      DatasetError: The data set has no such split.
-    """
-    available = set(dataset.info.splits)
-    if "validation" not in available and split in ("train", "validation"):
-        split = {"train": "train[:90%]", "validation": "train[90%:]"}[split]
-    if split.partition("[")[0] not in available:
-        raise DatasetError(f"A `{split}` split is required. Received: {dataset.name!r} with {sorted(available)}.")
-    return split
-
-
-def _image_and_label(dataset: "tfds.core.DatasetBuilder") -> tuple["tfds.features.Image", "tfds.features.ClassLabel"]:
-    image, label = feature_keys(dataset)
-    return dataset.info.features[image], dataset.info.features[label]
+    return RecordSource(settings) if record_files(folder) else FolderSource(settings)

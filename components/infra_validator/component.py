@@ -1,5 +1,7 @@
 """InfraValidator: loads a model in a server of its own and asks it real requests."""
 
+from collections.abc import Sequence
+
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 from tfx.types.channel import BaseChannel, Channel
@@ -15,6 +17,7 @@ class InfraValidatorSpec(component_spec.ComponentSpec):
     PARAMETERS = {  # noqa: RUF012 -- TFX declares specs so
         "model_name": component_spec.ExecutionParameter(type=str),
         "max_latency_ms": component_spec.ExecutionParameter(type=float),
+        "image_shape": component_spec.ExecutionParameter(type=list[int]),
         names.SOURCE_DIGEST: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {  # noqa: RUF012
@@ -39,12 +42,29 @@ class InfraValidator(base_component.BaseComponent):
     SPEC_CLASS = InfraValidatorSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
 
-    def __init__(self, model: BaseChannel, examples: BaseChannel, model_name: str, max_latency_ms: float) -> None:
-        """Declares the component; `max_latency_ms` bounds the median of single-image requests."""
+    def __init__(
+        self,
+        model: BaseChannel,
+        examples: BaseChannel,
+        *,
+        model_name: str,
+        image_shape: Sequence[int],
+        max_latency_ms: float,
+    ) -> None:
+        """Declares the component.
+
+        Args:
+          model: The candidate.
+          examples: The questions: of the test split.
+          model_name: To serve it under.
+          image_shape: Height, width and channels of the pixels that it takes.
+          max_latency_ms: Bound on the median of single-image requests.
+        """
         spec = InfraValidatorSpec(
             model=model,
             examples=examples,
             model_name=model_name,
+            image_shape=list(image_shape),
             max_latency_ms=max_latency_ms,
             source_digest=source_digest("components.infra_validator", "serving.server"),
             blessing=Channel(type=standard_artifacts.InfraBlessing),

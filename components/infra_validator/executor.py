@@ -31,9 +31,12 @@ class Executor(base_executor.BaseExecutor):
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
         servable = Path(blessing.uri) / SERVABLE
+        height, width, channels = exec_properties["image_shape"]
+        split = artifact_utils.get_split_uri([examples], names.TEST)
+        questions = requests.read(split, IMAGES, (height, width, channels))
         report = validate(
             Path(path_utils.serving_model_path(model.uri)),
-            artifact_utils.get_split_uri([examples], names.TEST),
+            questions,
             servable,
             exec_properties["model_name"],
             exec_properties["max_latency_ms"],
@@ -43,13 +46,13 @@ class Executor(base_executor.BaseExecutor):
 
 
 def validate(
-    saved_model: Path, examples: str, servable: Path, model_name: str, max_latency_ms: float
+    saved_model: Path, questions: list[requests.Question], servable: Path, model_name: str, max_latency_ms: float
 ) -> dict[str, Any]:
     """Makes a servable of a SavedModel, serves it as version 1 and asks it.
 
     Args:
       saved_model: As the Trainer exported it.
-      examples: The URI of a split whose first images are the questions.
+      questions: To ask it.
       servable: Where the SavedModel with its warm-up requests goes; must not exist.
       model_name: The name to serve under.
       max_latency_ms: Bound on the median of single-image requests.
@@ -57,7 +60,6 @@ def validate(
     Returns:
       `blessed`, `message` (why not, in the server's words), and what was measured.
     """
-    questions = requests.read(examples, IMAGES)
     shutil.copytree(saved_model, servable)
     requests.write_warmup(servable, model_name, questions)
     with tempfile.TemporaryDirectory(prefix="convoy-infra-") as folder:

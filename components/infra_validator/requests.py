@@ -26,18 +26,17 @@ class Question:
     label: int
 
 
-def read(split_uri: str, count: int) -> list[Question]:
-    """Reads the first examples of a split."""
+def read(split_uri: str, count: int, shape: images.Shape) -> list[Question]:
+    """Reads the first examples of a split, their pixels in the shape that the model takes."""
     files = sorted(str(path) for path in Path(split_uri).iterdir())
     records = tf.data.TFRecordDataset(files, compression_type="GZIP").take(count)
-    return [_question(record) for record in records.as_numpy_iterator()]
+    return [_question(record, shape) for record in records.as_numpy_iterator()]
 
 
-def _question(record: bytes) -> Question:
+def _question(record: bytes, shape: images.Shape) -> Question:
     feature = tf.train.Example.FromString(record).features.feature
     encoded = feature[names.IMAGE].bytes_list.value[0]
-    height, width, channels = (feature[key].int64_list.value[0] for key in (names.HEIGHT, names.WIDTH, names.CHANNELS))
-    pixels = images.decode(tf.constant([encoded]), (height, width, channels))[0].numpy()
+    pixels = images.decode(tf.constant([encoded]), shape)[0].numpy()
     return Question(encoded, pixels, record, feature[names.LABEL].int64_list.value[0])
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from components import progress, twin
 from components.trainer import cluster
 from pipeline.config import Config
-from pipeline.errors import ConvoyError, UsageError, is_ours
+from pipeline.errors import ConvoyError, ExitCode, UsageError, is_ours
 from pipeline.runners import devices, hosts
 from pipeline.workspace import Workspace
 
@@ -136,11 +136,13 @@ def compile_pipeline(config: Config, workspace: Workspace, run_id: str, force: S
     from tfx.dsl.compiler import compiler, constants
     from tfx.orchestration.portable import runtime_parameter_utils
 
-    from components.dataset_gen.sources import DatasetError
+    from components.dataset_gen.errors import DatasetError, UnfitSourceError
     from pipeline import graph
 
     try:
         ir = compiler.Compiler().compile(graph.build(config, workspace))
+    except UnfitSourceError as error:
+        raise ConvoyError(str(error), ExitCode.DATA_GATE) from error
     except DatasetError as error:
         raise UsageError(str(error)) from error
     runtime_parameter_utils.substitute_runtime_parameter(ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
@@ -153,7 +155,7 @@ def compile_pipeline(config: Config, workspace: Workspace, run_id: str, force: S
     gpus = devices.visible()
     share = devices.share(config.training.devices, len(gpus), len(config.architectures))
     ordered = {node: upstream[node] for node in order}
-    tracking = Tracking(workspace.tracking_uri, str(workspace.artifact_location), config.dataset.name)
+    tracking = Tracking(workspace.tracking_uri, str(workspace.artifact_location), config.dataset.title)
     return Compiled(ir.SerializeToString(deterministic=True), ordered, uncached, training, gpus, share, tracking)
 
 

@@ -108,14 +108,14 @@ def in_child(start_child):
 def execute():
     """Runs the executor of a real component on real artifacts; returns its output artifacts by key."""
 
-    def run(component, root, **inputs):
+    def run(component, root, beam_args=BEAM, **inputs):
         outputs = {key: channel.type() for key, channel in component.outputs.items()}
         for key, artifact in outputs.items():
             artifact.uri = str(root / key)
             Path(artifact.uri).mkdir(parents=True)
         executor = component.executor_spec.executor_class
         context = executor.Context(tmp_dir=str(root / "tmp"), unique_id="1", pipeline_run_id="run-1")
-        context.beam_pipeline_args, context.make_beam_pipeline_fn = BEAM, None
+        context.beam_pipeline_args, context.make_beam_pipeline_fn = beam_args, None
         listed = ({key: [artifact] for key, artifact in given.items()} for given in (inputs, outputs))
         executor(context).Do(*listed, dict(component.exec_properties))
         return outputs
@@ -138,11 +138,29 @@ def data_dir(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def examples(execute, data_dir, tmp_path_factory):
-    """Runs DatasetGen on the digits."""
+def ingest(execute):
+    """Runs DatasetGen by some settings; returns its output artifacts by key."""
+    from components.dataset_gen import sources
     from components.dataset_gen.component import DatasetGen
 
-    return execute(DatasetGen("digits", "1.0.0", str(data_dir)), tmp_path_factory.mktemp("gen"))["examples"]
+    def run(settings, root):
+        return execute(DatasetGen(settings, sources.opened(settings).facts.fingerprint), root)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def ingested(ingest, data_dir, tmp_path_factory):
+    """Runs DatasetGen on the digits."""
+    from components.dataset_gen.facts import Settings
+
+    return ingest(Settings("digits", str(data_dir)), tmp_path_factory.mktemp("gen"))
+
+
+@pytest.fixture(scope="session")
+def examples(ingested):
+    """Runs DatasetGen on the digits; returns its examples."""
+    return ingested["examples"]
 
 
 @pytest.fixture(scope="session")
@@ -247,7 +265,7 @@ def questions(examples):
     """Returns the first images of the test split."""
     from components.infra_validator import requests
 
-    return requests.read(str(Path(examples.uri, "Split-test")), 32)
+    return requests.read(str(Path(examples.uri, "Split-test")), 32, (8, 8, 1))
 
 
 @pytest.fixture(scope="session")

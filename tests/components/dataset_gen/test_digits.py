@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from components.dataset_gen import scans
+from components.dataset_gen.facts import Settings
 
 SIZES = {"train": 1257, "validation": 180, "test": 360}
 # SHA-256 of the row numbers, as little-endian int64: moving a row between splits moves every number ever measured.
@@ -43,10 +44,10 @@ def test_each_split_has_the_classes_in_proportion(rows):
 def test_tfds_stores_the_very_scans(examples, data_dir, rows):
     import tensorflow_datasets as tfds
 
-    from components.dataset_gen import sources
+    from components.dataset_gen import tfds_source
 
     images, labels = scans.load_images()
-    builder = sources.builder("digits", str(data_dir))
+    builder = tfds_source.builder(Settings("digits", str(data_dir)))
     for split, chosen in rows.items():
         stored = list(tfds.as_numpy(builder.as_dataset(split=split, decoders={"image": tfds.decode.SkipDecoding()})))
         decoded = [np.asarray(Image.open(io.BytesIO(row["image"]))) for row in stored]

@@ -15,12 +15,11 @@ NAME = "digits_lenet5"
 
 
 @pytest.fixture(scope="module")
-def validate(in_child, examples):
+def validate(in_child, questions):
     """Validates a SavedModel in a child process, as the runner does."""
 
     def run(saved_model, servable, max_latency_ms=10_000.0):
-        split = str(Path(examples.uri, "Split-test"))
-        return in_child(executor.validate, saved_model, split, servable, NAME, max_latency_ms)
+        return in_child(executor.validate, saved_model, questions, servable, NAME, max_latency_ms)
 
     return run
 
@@ -153,7 +152,8 @@ def run_executor(model_uri, examples_uri, root):
     model.uri, examples.uri, blessing.uri = model_uri, examples_uri, str(root / "blessing")
     examples.split_names = '["train", "validation", "test"]'
     Path(blessing.uri).mkdir()
-    component = InfraValidator(*(channel_utils.as_channel([artifact]) for artifact in (model, examples)), NAME, 500.0)
+    channels = (channel_utils.as_channel([artifact]) for artifact in (model, examples))
+    component = InfraValidator(*channels, model_name=NAME, image_shape=[8, 8, 1], max_latency_ms=500.0)
     executor.Executor().Do(
         {"model": [model], "examples": [examples]}, {"blessing": [blessing]}, dict(component.exec_properties)
     )
