@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import models
+from components.dataset_gen import facts
 from models import Recipe
 from pipeline import config
 from pipeline.errors import UsageError, sentence
@@ -365,3 +366,44 @@ CONTENTS = st.one_of(
 @given(CONTENTS, st.lists(st.text(max_size=8)))
 def test_whatever_a_toml_file_says_it_is_a_config_or_a_sentence(content, architectures):
     assert _is_config_or_sentence(lambda: config.check(content, "mine.toml", architectures))
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ('name = "cifar10:3"', "`dataset.name` must match"),
+        ('name = "birds"\npath = "/no/such/folder"', "`dataset.path` must be a folder. Received: '/no/such/folder'."),
+        ('name = "mnist"\nmanual_dir = "/nowhere"', "`dataset.manual_dir` must be a folder. Received: '/nowhere'."),
+        ('name = "birds:1.0.0"\npath = "."', "`dataset.name` must be a word for models to be called after"),
+        ('name = "mnist"\nimage_size = [0, 9]', "`dataset.image_size.0` must be greater than or equal to 1"),
+        ('name = "mnist"\nchannels = 2', "`dataset.channels` must be 1 or 3. Received: 2."),
+    ],
+)
+def test_a_data_set_that_cannot_be_is_refused(table, sentence, tmp_path):
+    path = tmp_path / "a.toml"
+    path.write_text(f"[dataset]\n{table}\n")
+    with pytest.raises(UsageError) as error:
+        config.load(str(path))
+    assert sentence in str(error.value)
+
+
+def test_a_data_set_is_told_to_who_reads_it(tmp_path, monkeypatch):
+    (tmp_path / "birds").mkdir()
+    monkeypatch.chdir(tmp_path)
+    content = {"name": "birds", "path": "birds", "image_size": [9, 8], "class_names": ["a", "b"]}
+    dataset = config.check({"dataset": content}, "a.toml").dataset
+    assert dataset.settings(tmp_path / "work") == facts.Settings(
+        "birds",
+        str(tmp_path / "work"),
+        path=str(tmp_path / "birds"),
+        image_size=(9, 8),
+        class_names=("a", "b"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [("cifar10:3.0.2", "cifar10"), ("mnist_corrupted/shot_noise:1.0.0", "mnist_corrupted_shot_noise")],
+)
+def test_models_are_called_after_the_data_set_without_its_version(name, title):
+    assert config.check({"dataset": {"name": name}}, "a.toml").dataset.title == title
