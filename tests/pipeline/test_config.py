@@ -248,7 +248,7 @@ def test_bytes_that_are_no_text_are_no_toml(tmp_path):
         config.load(str(path))
 
 
-@pytest.mark.parametrize("name", ["digit", "digits.tml", "/nowhere/mine.toml", "."])
+@pytest.mark.parametrize("name", ["digit", "digits.tml", "/no/such/place/mine.toml", "."])
 def test_a_config_that_is_not_there_names_those_that_ship(name):
     with pytest.raises(UsageError, match=r"CONFIG must be a TOML file.*digits"):
         config.load(name)
@@ -373,7 +373,7 @@ def test_whatever_a_toml_file_says_it_is_a_config_or_a_sentence(content, archite
     [
         ('name = "cifar10:3"', "`dataset.name` must match"),
         ('name = "birds"\npath = "/no/such/folder"', "`dataset.path` must be a folder. Received: '/no/such/folder'."),
-        ('name = "mnist"\nmanual_dir = "/nowhere"', "`dataset.manual_dir` must be a folder. Received: '/nowhere'."),
+        ('name = "mnist"\nmanual_dir = "/no/such/place"', "`dataset.manual_dir` must be a folder. Received: '/no/such/place'."),
         ('name = "birds:1.0.0"\npath = "."', "`dataset.name` must be a word for models to be called after"),
         ('name = "mnist"\nimage_size = [0, 9]', "`dataset.image_size.0` must be greater than or equal to 1"),
         ('name = "mnist"\nchannels = 2', "`dataset.channels` must be 1 or 3. Received: 2."),
