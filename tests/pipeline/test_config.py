@@ -373,7 +373,10 @@ def test_whatever_a_toml_file_says_it_is_a_config_or_a_sentence(content, archite
     [
         ('name = "cifar10:3"', "`dataset.name` must match"),
         ('name = "birds"\npath = "/no/such/folder"', "`dataset.path` must be a folder. Received: '/no/such/folder'."),
-        ('name = "mnist"\nmanual_dir = "/no/such/place"', "`dataset.manual_dir` must be a folder. Received: '/no/such/place'."),
+        (
+            'name = "mnist"\nmanual_dir = "/no/such/place"',
+            "`dataset.manual_dir` must be a folder. Received: '/no/such/place'.",
+        ),
         ('name = "birds:1.0.0"\npath = "."', "`dataset.name` must be a word for models to be called after"),
         ('name = "mnist"\nimage_size = [0, 9]', "`dataset.image_size.0` must be greater than or equal to 1"),
         ('name = "mnist"\nchannels = 2', "`dataset.channels` must be 1 or 3. Received: 2."),
