@@ -113,7 +113,8 @@ def run(
     checked = configs.load(config, overrides, architectures or ())
     console = Console()
     with display.view(console) as view:
-        outcome = run_pipeline(checked, Workspace.open(workspace), jobs=jobs, force=force, observe=view.observe)
+        folder = Workspace.open(workspace)
+        outcome = run_pipeline(checked, folder, jobs=jobs, force=force, scanned=view.scanned, observe=view.observe)
     console.print(leaderboard.table(outcome.rows, f"{checked.dataset.title}, run {outcome.run_id}"))
     console.print(outcome.tally(), highlight=False)
     sys.exit(outcome.code)

@@ -28,6 +28,8 @@ MARKS = {
 DATA = "data"
 STARTING = "starting: TensorFlow, TFX and MLflow are being imported"
 BAR_WIDTH = 7
+# A plain view says no more often how far a long look at the data is.
+SAY_EVERY_S = 10.0
 # An event that has none of these is not for the screen.
 SHOWN = {"epoch", "trial"}
 # What a screen too low for all branches shows first.
@@ -36,6 +38,9 @@ STANDINGS = ("running", "failed", "waiting", "skipped", "done")
 
 class View(Protocol):
     """Shows a run."""
+
+    def scanned(self, event: Event) -> None:
+        """Is told how many of the data set's files have been looked at, before the run begins."""
 
     def observe(self, nodes: list[str]) -> Listener:
         """Is told the nodes of the run; returns who listens to them."""
@@ -58,6 +63,13 @@ class PlainView:
 
     def __init__(self, console: Console) -> None:
         self._console, self._total, self._ended = console, 0, 0
+        self._said = time.monotonic()
+
+    def scanned(self, event: Event) -> None:
+        """Says now and then how far it is."""
+        if time.monotonic() - self._said > SAY_EVERY_S:
+            self._said = time.monotonic()
+            self._console.print(_scanned(event), highlight=False)
 
     def observe(self, nodes: list[str]) -> Listener:
         """Counts the nodes."""
@@ -101,6 +113,10 @@ class LiveView:
         self._live = live
         self._branches: dict[str, _Branch] = {}
         self._started = time.monotonic()
+
+    def scanned(self, event: Event) -> None:
+        """Says how far it is."""
+        self._live.update(Spinner("dots", f" {_scanned(event)}"))
 
     def observe(self, nodes: list[str]) -> Listener:
         """Draws all nodes as waiting."""
@@ -168,6 +184,10 @@ def _marks(branch: _Branch) -> Text:
         mark, style = MARKS.get(record.state, ("●", "bold blue"))
         text.append(mark, style=style)
     return text
+
+
+def _scanned(event: Event) -> str:
+    return f"looking at the data: {_number(event, 'scanned'):,.0f} of {_number(event, 'files'):,.0f} files"
 
 
 def _bar(event: Event | None) -> RenderableType:

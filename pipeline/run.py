@@ -15,6 +15,7 @@ from typing import Any
 
 import filelock
 
+from components.progress import Event
 from pipeline import leaderboard
 from pipeline.config import Config
 from pipeline.errors import ConvoyError, ExitCode
@@ -69,7 +70,13 @@ Starter = Callable[[list[str]], local.Listener]
 
 
 def run(
-    config: Config, workspace: Workspace, *, jobs: int | None = None, force: Sequence[str] = (), observe: Starter
+    config: Config,
+    workspace: Workspace,
+    *,
+    jobs: int | None = None,
+    force: Sequence[str] = (),
+    scanned: Callable[[Event], None] | None = None,
+    observe: Starter,
 ) -> Outcome:
     """Runs the pipeline of a config.
 
@@ -78,6 +85,7 @@ def run(
       workspace: Where everything is written.
       jobs: Nodes at a time; None for one a core, and one a GPU where those are more.
       force: Nodes that run even if nothing changed.
+      scanned: Is told, before that, how many of the data set's files have been looked at.
       observe: Is told the nodes, and answers with who listens to them.
 
     Raises:
@@ -88,7 +96,7 @@ def run(
     run_id = f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     directory = workspace.run(run_id)
     with _alone(workspace), local.opened(directory / "logs") as children:
-        compiled = children.call("compile", compile_pipeline, config, workspace, run_id, force)
+        compiled = children.call("compile", compile_pipeline, config, workspace, run_id, force, heard=scanned)
         if _stopped(workspace, run_id):
             children.call("mlflow", _end_lost, workspace, config.dataset.title)
         listener = observe(list(compiled.upstream))

@@ -101,8 +101,16 @@ class Children:
         process.join()
         connection.close()
 
-    def call(self, name: str, work: Callable[..., Any], *arguments: Any) -> Any:
+    def call(
+        self, name: str, work: Callable[..., Any], *arguments: Any, heard: Callable[[Event], None] | None = None
+    ) -> Any:
         """Runs `work(*arguments)` in a child and waits for it.
+
+        Args:
+          name: Of the process, and of its log.
+          work: Found by its import path.
+          *arguments: Of `work`.
+          heard: Is told what it reports.
 
         Raises:
           ConvoyError: It failed.
@@ -110,6 +118,8 @@ class Children:
         connection = self.start(name, work, *arguments)
         while True:
             kind, content = self.receive(connection)
+            if kind == "progress" and heard:
+                heard(content)
             if kind == "done" and isinstance(content, Failure):
                 raise ConvoyError(f"{content.message} (log: {self.log(name)})", ExitCode(content.code))
             if kind == "done":
