@@ -18,3 +18,19 @@ class Ingestion(artifact.Artifact):
     """What became of a source's images (see `components.ingestion`): counts by split, and the quarantine."""
 
     TYPE_NAME = "Ingestion"
+
+
+class DataReport(artifact.Artifact):
+    """What the data look like, as a page and a picture, and what speaks against them (see `components.data_report`)."""
+
+    TYPE_NAME = "DataReport"
+
+
+class DataBlessing(artifact.Artifact):
+    """Data that passed the gate: the fingerprint of their source, and the id of their statistics in MLMD."""
+
+    TYPE_NAME = "DataBlessing"
+    PROPERTIES = {  # noqa: RUF012
+        "fingerprint": artifact.Property(type=artifact.PropertyType.STRING),
+        "statistics_id": artifact.Property(type=artifact.PropertyType.INT),
+    }

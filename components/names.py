@@ -30,6 +30,12 @@ WARMUP_FILE = "tf_serving_warmup_requests"
 REGISTRATION_FILE = "registration.json"
 PUBLICATION_FILE = "publication.json"
 
+# Files of the data report, and of the schema that TFX writes.
+REPORT_FILE = "data_report.html"
+OVERVIEW_FILE = "data_report.png"
+FINDINGS_FILE = "findings.json"
+SCHEMA_FILE = "schema.pbtxt"
+
 # MLflow's alias of the version that is live.
 CHAMPION = "champion"
 
@@ -45,3 +51,8 @@ SPAN = "span"
 
 # Execution property of every component of ours: a change of the code that it runs makes it run again.
 SOURCE_DIGEST = "source_digest"
+
+# Keys of the config that components name in what they say.
+SCHEMA_KEY = "dataset.schema"
+BAD_KEY = "dataset.max_bad_fraction"
+DRIFT_KEY = "dataset.max_drift"

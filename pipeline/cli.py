@@ -115,7 +115,12 @@ def run(
     with display.view(console) as view:
         folder = Workspace.open(workspace)
         outcome = run_pipeline(checked, folder, jobs=jobs, force=force, scanned=view.scanned, observe=view.observe)
-    console.print(leaderboard.table(outcome.rows, f"{checked.dataset.title}, run {outcome.run_id}"))
+    if outcome.data and outcome.code == ExitCode.DATA_GATE:
+        console.print(outcome.data)  # No branch has anything to tell.
+    else:
+        console.print(leaderboard.table(outcome.rows, f"{checked.dataset.title}, run {outcome.run_id}"))
+    if outcome.data:
+        console.print(outcome.data.line(), highlight=False, soft_wrap=True)
     console.print(outcome.tally(), highlight=False)
     sys.exit(outcome.code)
 

@@ -32,6 +32,12 @@ class _Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+def _schema_file(path: str | None) -> str | None:
+    if path is not None and not Path(path).is_file():
+        raise ValueError(f"`dataset.schema` must be a file. Received: {short(path)}, which isn't there.")
+    return path
+
+
 class Dataset(_Section):
     """Which images to learn from."""
 
@@ -62,6 +68,23 @@ class Dataset(_Section):
     )
     class_names: tuple[str, ...] | None = Field(
         default=None, strict=False, description="In the order of the labels, where TFRecords have only numbers."
+    )
+    max_bad_fraction: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Of all images, how many may be kept out as damaged; above it the run stops.",
+    )
+    max_drift: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="How far classes, brightness or sizes may move from the data before, 0 the same; above it the run "
+        "stops. 1 for no limit.",
+    )
+    # pydantic's own models have a `schema` already.
+    schema_file: Annotated[str | None, pydantic.AfterValidator(_schema_file)] = Field(
+        default=None, alias="schema", description="A curated schema.pbtxt; inferred from the train split unless told."
     )
 
     @pydantic.model_validator(mode="after")
@@ -378,4 +401,4 @@ def _keys(tables: Sequence[str | int]) -> list[str]:
     section: Any = Config
     for table in tables:
         section = section.model_fields[str(table)].annotation
-    return list(section.model_fields)
+    return [field.alias or name for name, field in section.model_fields.items()]

@@ -52,6 +52,8 @@ def _demo(console: Console, workspace: Workspace) -> int:
     if live:
         _ask(console, workspace, live)
     console.print(leaderboard.table(outcome.rows, "Ranked by test accuracy; version = MLflow's = the served folder's"))
+    if outcome.data:
+        console.print(outcome.data.line(), highlight=False, soft_wrap=True)
     console.print(outcome.tally(), highlight=False)
     _what_next(console, workspace, live[0].model if live else "MODEL")
     return int(outcome.code)

@@ -20,6 +20,9 @@ LONGEST_VALUE = 40
 CONFIG_KEYS = {
     "threshold.value_threshold.lower_bound": "gate.min_accuracy",
     "threshold.change_threshold.absolute": "gate.max_regression",
+    "max_bad_fraction": names.BAD_KEY,
+    "max_drift": names.DRIFT_KEY,
+    "schema_digest": names.SCHEMA_KEY,
 }
 
 

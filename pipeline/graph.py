@@ -15,14 +15,16 @@ from tfx.proto import trainer_pb2, transform_pb2
 from tfx.types import standard_artifacts
 from tfx.types.channel import BaseChannel, Channel
 
-from components import champion, names
+from components import artifacts, champion, image_statistics, names, previous_data
 from components.data_gate.component import DataGate
+from components.data_report.component import DataReport
 from components.dataset_gen import sources
 from components.dataset_gen.component import DatasetGen
 from components.dataset_gen.facts import DatasetFacts, Settings
 from components.infra_validator.component import InfraValidator
 from components.publisher.component import Publisher
 from components.registrar.component import Registrar
+from components.schema_import.component import SchemaImport
 from components.source import source_digest
 from pipeline import digests
 from pipeline.config import Config, Plan
@@ -38,6 +40,7 @@ def build(config: Config, workspace: Workspace) -> Pipeline:
 
     Raises:
       DatasetError: The data set can't be used.
+      SchemaError: The curated schema can't be used.
     """
     settings = config.dataset.settings(workspace.datasets)
     data = _Data(config, settings, sources.opened(settings).facts, workspace)
@@ -66,10 +69,11 @@ class _Data:
         span = spans.get(facts.fingerprint, max(spans.values(), default=0) + 1)
         self.examples = DatasetGen(settings, facts.fingerprint, span)
         examples = self.examples.outputs["examples"]
-        statistics = StatisticsGen(examples=examples)
-        self.schema = SchemaGen(statistics=statistics.outputs["statistics"])
+        statistics = StatisticsGen(examples=examples, stats_options=image_statistics.options())
+        self.schema = _schema(config, statistics)
         validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=self.schema.outputs["schema"])
-        self.gate = DataGate(validator.outputs["anomalies"])
+        report = _data_report(config, self.examples, statistics, self.schema, validator)
+        self.gate = DataGate(report.outputs["data_report"], statistics.outputs["statistics"])
         self.transform = Transform(
             examples=examples,
             schema=self.schema.outputs["schema"],
@@ -81,7 +85,45 @@ class _Data:
             },
         )
         self.transform.add_upstream_node(self.gate)
-        self.nodes: list[BaseNode] = [self.examples, statistics, self.schema, validator, self.gate, self.transform]
+        checks: list[BaseNode] = [statistics, self.schema, validator, report, self.gate]
+        self.nodes: list[BaseNode] = [self.examples, *checks, self.transform]
+
+
+def _schema(config: Config, statistics: StatisticsGen) -> SchemaGen | SchemaImport:
+    """Takes the curated schema, or infers one from the train split: an empty split would deprecate every feature."""
+    if config.dataset.schema_file is not None:
+        return SchemaImport(config.dataset.schema_file)
+    return SchemaGen(statistics=statistics.outputs["statistics"], exclude_splits=[names.VALIDATION, names.TEST])
+
+
+def _data_report(
+    config: Config,
+    examples: DatasetGen,
+    statistics: StatisticsGen,
+    schema: SchemaGen | SchemaImport,
+    validator: ExampleValidator,
+) -> DataReport:
+    """Wires the report, and the data that it compares with: resolved among its inputs, as the baseline is."""
+    previous = Resolver(
+        strategy_class=previous_data.PreviousDataStrategy,
+        **{
+            previous_data.INGESTION: examples.outputs["ingestion"],
+            previous_data.STATISTICS: Channel(
+                type=standard_artifacts.ExampleStatistics, producer_component_id=statistics.id
+            ),
+            previous_data.BLESSING: Channel(type=artifacts.DataBlessing, producer_component_id=DataGate.__name__),
+        },
+    )
+    return DataReport(
+        examples=examples.outputs["examples"],
+        ingestion=examples.outputs["ingestion"],
+        statistics=statistics.outputs["statistics"],
+        schema=schema.outputs["schema"],
+        anomalies=validator.outputs["anomalies"],
+        previous=previous.inputs[previous_data.STATISTICS],
+        max_bad_fraction=config.dataset.max_bad_fraction,
+        max_drift=config.dataset.max_drift,
+    )
 
 
 def _branch(config: Config, plan: Plan, data: _Data, workspace: Workspace) -> list[BaseNode]:

@@ -16,7 +16,7 @@ from typing import Any
 import filelock
 
 from components.progress import Event
-from pipeline import leaderboard
+from pipeline import data_report, leaderboard
 from pipeline.config import Config
 from pipeline.errors import ConvoyError, ExitCode
 from pipeline.leaderboard import Row
@@ -40,6 +40,7 @@ class Outcome:
       rows: Ranked.
       nodes: In topological order.
       seconds: Wall time of the whole run.
+      data: What it saw of its data; None where it did not come so far.
     """
 
     run_id: str
@@ -47,6 +48,7 @@ class Outcome:
     nodes: list[NodeRecord]
     seconds: float
     directory: Path
+    data: data_report.Seen | None = None
 
     @property
     def code(self) -> ExitCode:
@@ -103,7 +105,8 @@ def run(
         jobs = jobs or max(local.cores(), len(compiled.gpus))
         nodes = local.run(compiled, children, jobs, listener, _limits(config))
         rows = _rows(config, workspace, nodes)
-        outcome = Outcome(run_id, rows, nodes, time.monotonic() - started, directory)
+        seen = data_report.keep(nodes, directory)
+        outcome = Outcome(run_id, rows, nodes, time.monotonic() - started, directory, seen)
         _write_summary(outcome, config)
         if any(node.state in ("ran", "failed") and node.id.startswith(RECORDED) for node in nodes):
             children.call("mlflow", _close_parent, workspace, config.dataset.title, run_id, rows)
@@ -194,7 +197,7 @@ def _write_summary(outcome: Outcome, config: Config) -> None:
         "run_id": outcome.run_id,
         "seconds": outcome.seconds,
         "exit_code": int(outcome.code),
-        "config": config.model_dump(mode="json"),
+        "config": config.model_dump(mode="json", by_alias=True),
         "rows": [dataclasses.asdict(row) for row in outcome.rows],
         "nodes": [dataclasses.asdict(node) for node in outcome.nodes],
     }
@@ -210,5 +213,8 @@ def _close_parent(workspace: Workspace, experiment: str, run_id: str, rows: list
         if parent := registry.find_run(client, experiment, registry.PIPELINE_RUN, run_id):
             client.log_table(parent, columns, "leaderboard.json")
             client.log_artifact(parent, str(workspace.run(run_id) / SUMMARY_FILE))
+            for path in (workspace.run(run_id) / name for name in data_report.RECORDED):
+                if path.exists():
+                    client.log_artifact(parent, str(path), "data")
             client.set_terminated(parent)
     _end_lost(workspace, experiment)

@@ -6,13 +6,18 @@ from typing import Any
 from tfx.dsl.components.base import base_executor
 from tfx.types import Artifact, artifact_utils
 
+from components.data_report.findings import Findings
+
+# Characters for what was found: with the remedies, a message that the runner shows whole.
+ROOM = 330
+
 
 class DataGateError(RuntimeError):
-    """The data have anomalies."""
+    """The data are not fit to train on."""
 
 
 class Executor(base_executor.BaseExecutor):
-    """Reads the anomalies of every split."""
+    """Lets data through that nothing speaks against."""
 
     def Do(  # noqa: N802 -- TFX's name
         self,
@@ -20,28 +25,25 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Checks that no split has anomalies.
+        """Blesses the data.
 
         Raises:
-          DataGateError: One has; the message names split, feature and reason.
+          DataGateError: Something speaks against them; the message says what, and what to do.
         """
-        found = []
-        anomalies = artifact_utils.get_single_instance(input_dict["anomalies"])
-        for split in artifact_utils.decode_split_names(anomalies.split_names):
-            found += _read(Path(artifact_utils.get_split_uri([anomalies], split)), split)
-        if found:
-            raise DataGateError(
-                f"Data without anomalies are required. Received: {'; '.join(found)}. "
-                "Mend the data, or curate the schema if the data are right."
-            )
+        findings = Findings.read(Path(artifact_utils.get_single_uri(input_dict["data_report"])))
+        if findings.objections:
+            raise DataGateError(sentence(findings))
+        blessing = artifact_utils.get_single_instance(output_dict["blessing"])
+        blessing.fingerprint = findings.fingerprint
+        blessing.statistics_id = artifact_utils.get_single_instance(input_dict["statistics"]).id
 
 
-def _read(directory: Path, split: str) -> list[str]:
-    from tensorflow_metadata.proto.v0 import anomalies_pb2
-
-    found = anomalies_pb2.Anomalies()
-    found.ParseFromString((directory / "SchemaDiff.pb").read_bytes())
-    described = [f"{split}/{feature}: {info.description}" for feature, info in sorted(found.anomaly_info.items())]
-    if found.HasField("dataset_anomaly_info"):
-        described.append(f"{split}: {found.dataset_anomaly_info.description}")
-    return [sentence.rstrip(".") for sentence in described]
+def sentence(findings: Findings) -> str:
+    """Says what speaks against the data, the first of it where not all has room, and what to do."""
+    said = [objection.sentence for objection in findings.objections]
+    while len(said) > 1 and len("; ".join(said)) > ROOM:
+        said.pop()
+    more = len(findings.objections) - len(said)
+    listed = "; ".join([*said, f"and {more} more"] if more else said)
+    todo = findings.remedies[0] if len(findings.remedies) == 1 else "the data report says what to do about each"
+    return f"Data fit to train on are required. Received: {listed}. {todo[0].upper()}{todo[1:]}."

@@ -137,13 +137,14 @@ def compile_pipeline(config: Config, workspace: Workspace, run_id: str, force: S
     from tfx.orchestration.portable import runtime_parameter_utils
 
     from components.dataset_gen.errors import DatasetError, UnfitSourceError
+    from components.schema_import.component import SchemaError
     from pipeline import graph
 
     try:
         ir = compiler.Compiler().compile(graph.build(config, workspace))
     except UnfitSourceError as error:
         raise ConvoyError(str(error), ExitCode.DATA_GATE) from error
-    except DatasetError as error:
+    except (DatasetError, SchemaError) as error:
         raise UsageError(str(error)) from error
     runtime_parameter_utils.substitute_runtime_parameter(ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
     uncached = dict.fromkeys(graph.damaged(config, workspace), "what it published was damaged or gone")

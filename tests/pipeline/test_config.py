@@ -164,6 +164,15 @@ def test_every_option_takes_its_own_default(name):
         ('dataset = "digits"', ["`dataset` must be a table", "Received: 'digits'"]),
         ('[dataset]\nname = "Digits"', ["`dataset.name` must match", "Received: 'Digits'"]),
         ("[dataset]\nname = 3", ["`dataset.name` must be a valid string", "Received: 3"]),
+        (f"{DIGITS}max_bad_fraction = 1.5", ["`dataset.max_bad_fraction` must be less than or equal to 1", "1.5"]),
+        (f"{DIGITS}max_drift = -0.1", ["`dataset.max_drift` must be greater than or equal to 0", "-0.1"]),
+        (
+            f'{DIGITS}schema = "no/such.pbtxt"',
+            ["`dataset.schema` must be a file", "'no/such.pbtxt', which isn't there"],
+        ),
+        (f"{DIGITS}schema = 3", ["`dataset.schema` must be a valid string", "Received: 3"]),
+        (f'{DIGITS}shema = "x"', ["no config key `dataset.shema`", "Did you mean 'schema'?"]),
+        (f'{DIGITS}schema_file = "x"', ["no config key `dataset.schema_file`"]),
         (DIGITS + "[trainning]", ["no config key `trainning`", "Did you mean 'training'?"]),
         (DIGITS + "[training]\nepohs = 3", ["no config key `training.epohs`", "Did you mean 'epochs'?"]),
         (DIGITS + "[gate]\nmin_acuracy = 0.5", ["no config key `gate.min_acuracy`", "Did you mean 'min_accuracy'?"]),
@@ -410,3 +419,11 @@ def test_a_data_set_is_told_to_who_reads_it(tmp_path, monkeypatch):
 )
 def test_models_are_called_after_the_data_set_without_its_version(name, title):
     assert config.check({"dataset": {"name": name}}, "a.toml").dataset.title == title
+
+
+def test_a_curated_schema_is_kept_as_it_was_named(tmp_path):
+    (tmp_path / "mine.pbtxt").touch()
+    content = {"dataset": {"name": "digits", "schema": str(tmp_path / "mine.pbtxt")}}
+    dataset = config.check(content, "mine.toml").dataset
+    assert dataset.schema_file == str(tmp_path / "mine.pbtxt")
+    assert dataset.model_dump(by_alias=True)["schema"] == dataset.schema_file

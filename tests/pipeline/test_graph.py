@@ -8,7 +8,7 @@ from pipeline import config, digests, graph
 from pipeline.workspace import Workspace
 
 TUNE = {"learning_rate": {"low": 0.01, "high": 0.3, "log": True}, "batch_size": [32, 64]}
-DATA = ["DatasetGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "DataGate", "Transform"]
+DATA = ["DatasetGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "DataReport", "DataGate", "Transform"]
 
 
 @pytest.fixture
@@ -78,3 +78,51 @@ def test_what_a_search_runs_is_in_its_key(nodes):
     assert known == digests.tuning(checked.plan("lenet5"))
     assert known.startswith(digests.training(checked.plan("lenet5")))
     assert known != digests.training(checked.plan("lenet5"))
+
+
+@pytest.fixture
+def data_nodes(tmp_path):
+    """Builds the graph of a data set's table; returns the nodes that all branches share, by id, in order."""
+
+    def build(**dataset):
+        content = {"dataset": {"name": "digits", **dataset}, "architectures": {"lenet5": {}}}
+        pipeline = graph.build(config.check(content, "mine.toml"), Workspace(tmp_path))
+        return {node.id: node for node in pipeline.components if "." not in node.id}
+
+    return build
+
+
+def test_the_report_sees_all_and_comes_before_the_gate_and_the_gate_before_training(data_nodes):
+    found = data_nodes()
+    assert set(found) == set(DATA)
+    report, gate = found["DataReport"], found["DataGate"]
+    assert gate.inputs["data_report"] is report.outputs["data_report"]
+    assert gate in found["Transform"].upstream_nodes
+    assert gate not in report.upstream_nodes
+    for key, node in (("examples", "DatasetGen"), ("ingestion", "DatasetGen"), ("anomalies", "ExampleValidator")):
+        assert report.inputs[key] is found[node].outputs[key]
+    assert gate.inputs["statistics"] is report.inputs["statistics"] is found["StatisticsGen"].outputs["statistics"]
+
+
+def test_limits_of_the_data_are_the_reports_and_in_its_key_alone(data_nodes):
+    plain, strict = data_nodes(), data_nodes(max_bad_fraction=0.0, max_drift=0.5)
+    assert plain["DataReport"].exec_properties["max_bad_fraction"] == 0.01
+    assert strict["DataReport"].exec_properties["max_bad_fraction"] == 0.0
+    assert (plain["DataReport"].exec_properties["max_drift"], strict["DataReport"].exec_properties["max_drift"]) == (
+        0.1,
+        0.5,
+    )
+    for name in set(DATA) - {"DataReport"}:
+        assert plain[name].exec_properties == strict[name].exec_properties
+
+
+def test_a_curated_schema_takes_the_place_of_the_inferred_one_everywhere(data_nodes, tmp_path):
+    (tmp_path / "mine.pbtxt").write_text('feature { name: "image" type: BYTES } feature { name: "label" type: INT }')
+    found = data_nodes(schema=str(tmp_path / "mine.pbtxt"))
+    assert set(found) == {"SchemaImport", *DATA} - {"SchemaGen"}
+    for node in ("ExampleValidator", "DataReport", "Transform"):
+        assert found[node].inputs["schema"] is found["SchemaImport"].outputs["schema"]
+
+
+def test_a_schema_is_inferred_from_the_train_split_alone(data_nodes):
+    assert json.loads(data_nodes()["SchemaGen"].exec_properties["exclude_splits"]) == ["validation", "test"]

@@ -1,0 +1,1 @@
+"""What the data look like, and what speaks against them."""

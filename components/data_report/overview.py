@@ -1,0 +1,127 @@
+"""The pictures of a data report: one that shows all, and one for each chart of the page."""
+
+import functools
+import io
+import textwrap
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from PIL import Image
+
+from components import names
+from components.data_report import charts, findings
+from components.data_report.samples import PER_CLASS
+from components.data_report.subject import Subject, counted, cut
+
+# Classes whose images are shown, the largest first.
+MOST_CLASSES = 20
+DPI = 110
+# Of a chart on the page: as wide as a column, sharp on a phone.
+CHART_INCHES = (4.8, 3.1)
+CHART_DPI = 170
+
+
+def write(subject: Subject, path: Path) -> None:
+    """Draws everything into one PNG."""
+    with matplotlib.rc_context(charts.STYLE):
+        figure = Figure(figsize=(16, 9.5), layout=ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.12))
+        left, right = figure.subfigures(1, 2, width_ratios=(1.55, 1), squeeze=False)[0]
+        _head(figure, subject)
+        middle = "sizes" if len(subject.samples.sizes) > 1 else "brightness"
+        rows = [["balance", "brightness"], ["balance", middle], ["kept_out", "drift"]]
+        lowest = 1 if subject.drifts or subject.ingestion.quarantine else 0.2
+        panels = left.subplot_mosaic(rows, height_ratios=(1, 1, lowest))
+        for name, axes in panels.items():
+            getattr(charts, name)(axes, subject)
+        grid(right.subplots(), subject)
+        path.write_bytes(_png(figure, DPI))
+
+
+def _head(figure: Figure, subject: Subject) -> None:
+    """Says what the data are, and how many reasons there are not to train on them."""
+    sizes = "" if len(subject.samples.sizes) > 1 else f" {subject.sizes}"
+    about = textwrap.fill(f"{subject.ingestion.source}: {subject.headline}.{sizes} {subject.kept_out}", 165)
+    wrong = [objection.sentence for objection in subject.findings.objections]
+    if wrong:
+        more = f"; and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        about += f"\nThe data stop the run: {cut(wrong[0], 120)}{more}."
+    colour = charts.BAD if wrong else "black"
+    figure.suptitle(about, x=0.01, ha="left", fontsize=12, linespacing=1.5, color=colour)
+
+
+def chart(draw: Callable[[Axes, Subject], None], subject: Subject) -> bytes:
+    """Draws one chart for the page, as PNG; the more classes it has bars for, the higher."""
+    width, height = CHART_INCHES
+    bars = len(subject.ingestion.class_names)
+    if draw is charts.balance and bars <= charts.MOST_BARS:
+        height = max(2.0, 0.9 + 0.24 * bars)
+    if draw is charts.kept_out:
+        draw = functools.partial(draw, rows=1)
+        height = 1.0 + 0.3 * min(len(findings.reasons(subject.ingestion)), 8)
+    with matplotlib.rc_context(charts.STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.subplots()
+        draw(axes, subject)
+        axes.set_title("")  # The page has a heading there.
+        return _png(figure, CHART_DPI)
+
+
+def shown(subject: Subject) -> list[int]:
+    """Chooses the classes whose images are shown: the largest of the train split, in the order of the labels."""
+    having = [label for label, pictures in subject.samples.pictures.items() if pictures]
+    train = subject.ingestion.splits[names.TRAIN].classes
+    return sorted(sorted(having, key=lambda label: (-train[label], label))[:MOST_CLASSES])
+
+
+def rest(subject: Subject) -> str:
+    """Says which classes are not among those shown; nothing where all are."""
+    having = sum(1 for images in subject.ingestion.splits[names.TRAIN].classes if images)
+    hidden = having - len(shown(subject))
+    return f"{counted(hidden, 'smaller class', 'smaller classes')} not shown." if hidden else ""
+
+
+def grid(axes: Axes, subject: Subject) -> None:
+    """Draws images by class: a row each, or, of few classes, two rows each of larger images."""
+    classes = shown(subject)
+    axes.set_axis_off()
+    note = rest(subject)
+    title = f"Images of train, at random{f'; {note}' if note else ''}".rstrip(".")
+    axes.set_title(title)
+    columns = PER_CLASS // 2 if len(classes) <= 5 else PER_CLASS
+    rows = max(len(classes) * (PER_CLASS // columns), columns)
+    top = 0
+    for label in classes:
+        pictures = subject.samples.pictures[label]
+        name = cut(subject.ingestion.class_names[label])
+        middle = top + 0.5 * (PER_CLASS // columns)
+        axes.text(-0.1, middle, name, ha="right", va="center", fontsize=10 if len(classes) <= 12 else 9)
+        for number, picture in enumerate(pictures):
+            _paste(axes, picture, number % columns, top + number // columns)
+        top += PER_CLASS // columns
+    longest = max((len(cut(subject.ingestion.class_names[label])) for label in classes), default=0)
+    axes.set(xlim=(-(0.3 + 0.11 * longest) * columns / PER_CLASS, columns), ylim=(rows, 0))
+    axes.set(aspect="equal", anchor="NW")
+
+
+def _paste(axes: Axes, picture: Image.Image, column: int, row: int) -> None:
+    """Puts an image into its cell as large as fits, its sides in proportion; a small one keeps its pixels sharp."""
+    width, height = (0.94 * side / max(picture.size) for side in picture.size)
+    x, y = column + (1 - width) / 2, row + (1 - height) / 2
+    smooth = "nearest" if max(picture.size) <= 64 else "antialiased"
+    colours = {"cmap": "gray", "vmin": 0, "vmax": 255} if picture.mode == "L" else {}
+    axes.imshow(np.asarray(picture), extent=(x, x + width, y + height, y), interpolation=smooth, **colours)  # type: ignore[arg-type]
+
+
+def _png(figure: Figure, dpi: int) -> bytes:
+    content = io.BytesIO()
+    with warnings.catch_warnings():
+        # A name in a script that the font lacks: boxes in the picture, and right on the page.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(content, dpi=dpi, format="png", metadata={"Software": None})
+    return content.getvalue()

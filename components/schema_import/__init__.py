@@ -1,0 +1,1 @@
+"""A schema that a person curated."""
