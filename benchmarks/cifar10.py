@@ -25,6 +25,7 @@ import models
 from components import images, names
 from components.trainer import checkpoints, run
 from components.trainer.input_pipeline import PixelStatistics, batches
+from components.trainer.splits import Split
 
 SHAPE = (32, 32, 3)
 SMALLEST = "lenet5,zfnet,vgg11,googlenet,resnet20,densenet40,allcnn_c,mobilenet"
@@ -109,7 +110,8 @@ def measure(name: str, data: Data, times: float) -> dict[str, Any]:
         model, done = run.train(
             plan, data.statistics, data.files["train"], data.files["test"], checkpoints.Checkpoints(Path(folder), name)
         )
-    _, accuracy = model.evaluate(batches(data.files["test"], SHAPE, 500), verbose=0)
+    test = Split.counted(data.files["test"], SHAPE, len(data.classes))
+    _, accuracy = model.evaluate(batches(test, 500), verbose=0)
     row = {"architecture": name, "epochs": recipe.epochs, "accuracy": accuracy, "seconds": done.seconds}
     print(f"{name:20} {recipe.epochs:3} epochs  {accuracy:.3f}  {done.seconds:6.0f} s", flush=True)
     return {**row, "train_accuracy": done.history["accuracy"][-1]}

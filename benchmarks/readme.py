@@ -91,6 +91,19 @@ def training(result: dict[str, Any]) -> str:
     return "\n".join([intro, "", *table(["small form", "bare `fit`, img/s", "Convoy, img/s", "times"], rows)])
 
 
+def input_pipeline(result: dict[str, Any]) -> str:
+    """Says what reading records costs beside an array in memory."""
+    rows = [
+        [row["way"], f"{row['images_per_second']:.0f}", f"{row['ratio']:.2f}", f"{row['ready_seconds']:.1f} s"]
+        for row in result["rows"]
+    ]
+    intro = (
+        f"{measured('input_pipeline', result)}: {result['network']} on {result['images']:,} images of 32x32x3 from "
+        f"{result['source']}, all ways in turn."
+    )
+    return "\n".join([intro, "", *table(["images", "img/s", "times", "before the first batch"], rows)])
+
+
 def measured(benchmark: str, result: dict[str, Any]) -> str:
     """Says which benchmark measured, when and on what."""
     return (
@@ -110,7 +123,14 @@ def put(text: str, name: str, content: str) -> str:
     return pattern.sub(lambda found: f"{found[1]}{content}\n{found[2]}", text)
 
 
-DRAWN = {"fleet": fleet, "folding": folding, "cifar10": cifar10, "runner": runner, "training": training}
+DRAWN = {
+    "fleet": fleet,
+    "folding": folding,
+    "cifar10": cifar10,
+    "runner": runner,
+    "training": training,
+    "input_pipeline": input_pipeline,
+}
 
 if __name__ == "__main__":
     main()

@@ -49,6 +49,7 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "rotation": ("from 0 to 180", lambda value: 0 <= value <= 180),
     "milestones": ("rising fractions of the epochs, between 0 and 1", _rise),
     "crop": ("above 0 and at most 1", lambda value: 0 < value <= 1),
+    **dict.fromkeys(("rand_augment", "erasing", "mixup", "cutmix"), ("from 0 to 1", lambda value: 0 <= value <= 1)),
 }
 
 
@@ -76,9 +77,18 @@ class Recipe:
         auxiliary_weight: Weight of each auxiliary head's loss beside that of the network, where it has heads.
         flip: Whether every other image is mirrored, left to right.
         shift: Largest random shift in either direction, as a share of the side; what comes in from outside is black.
+            With no turn and no crop it is of whole pixels, which is what papers call padding and cropping: 4 of 32
+            pixels are 0.125.
         rotation: Largest random turn in either direction, in degrees.
         crop: Smallest share of the area that a random crop keeps before it is scaled back; 1 means no crop.
         colour: Largest random change of brightness and of contrast, as a share.
+        rand_augment: Strength of RandAugment, which changes each image by two operations out of eleven, as a share of
+            the strongest; 0 means none.
+        erasing: Share of the images of which a rectangle, of 2 to 33 % of the area, becomes noise.
+        mixup: Alpha of MixUp: each image is blended with another one of its batch, and their labels likewise, in
+            shares drawn from Beta(alpha, alpha); 0 means none. Papers have 0.2 to 0.4 for ImageNet, 1 for CIFAR.
+        cutmix: Alpha of CutMix: a rectangle of each image comes from another one of its batch, and as much of the
+            label; its area is drawn likewise. With `mixup` too, either has half of the batches.
         epochs: Passes over the training split.
         batch_size: Images a step, over all devices.
         seed: Of the initial weights, the order of the images and their random changes.
@@ -103,6 +113,10 @@ class Recipe:
     rotation: float = 0.0
     crop: float = 1.0
     colour: float = 0.0
+    rand_augment: float = 0.0
+    erasing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
     epochs: int = 10
     batch_size: int = 128
     seed: int = 0

@@ -3,35 +3,67 @@
 They happen in the input pipeline, after the cache: the network, and so the served graph, knows nothing of them, and
 validation images stay as they are. Crop, flip, turn and shift are one affine map, so an image is interpolated once.
 Keras' layers would do it once each, at several times the cost, and slow down the small networks; its random crop takes
-the same piece of every image in a batch.
+the same piece of every image in a batch. What comes after that is Keras' own, as far as it can be: RandAugment,
+erasing, and the mixing of images. A step's changes follow from the seed of the recipe and its number alone.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
 
+from components.trainer import mixing
+from components.trainer.draws import Draws
+from components.trainer.rand_augment import rand_augment
 from models.recipes import Recipe
 
+Stage = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
-def augmented(batches: tf.data.Dataset, recipe: Recipe, first_step: int = 0) -> tf.data.Dataset:
+
+def augmented(batches: tf.data.Dataset, recipe: Recipe, classes: int, first_step: int = 0) -> tf.data.Dataset:
     """Changes each image of each batch at random: by the recipe's seed and the number of the step alone.
 
     Args:
       batches: uint8 pixels [N, H, W, C] and labels [N].
-      recipe: Where it asks for none of `flip`, `shift`, `rotation`, `crop` and `colour`, the batches stay as they are.
+      recipe: Where it asks for nothing, the batches stay as they are.
+      classes: How many there are.
       first_step: Number of the first batch.
+
+    Returns:
+      Pixels and labels likewise; where images are mixed, float32 shares of the classes [N, classes] for labels.
     """
-    if not (recipe.colour or _moves(recipe)):
+    stages = _stages(recipe, classes, batches.element_spec[0].shape[-1])
+    if not stages:
         return batches
 
     @tf.autograph.experimental.do_not_convert
     def change(step: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        images, labels = batch
-        return _changed(images, recipe, tf.stack([tf.constant(recipe.seed, tf.int64), step])), labels
+        seed = tf.stack([tf.constant(recipe.seed, tf.int64), step])
+        for stage in stages:
+            batch = stage(*batch, seed)
+        return batch
 
     return batches.enumerate(first_step).map(change, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def _stages(recipe: Recipe, classes: int, channels: int) -> list[Stage]:
+    """Lists what happens to a batch, in this order. Keras' layers are made here, outside of any graph."""
+    stages: list[Stage] = []
+    if recipe.colour or _moves(recipe):
+        stages.append(lambda images, labels, seed: (_changed(images, recipe, seed), labels))
+    if recipe.rand_augment:
+        stages.append(_of_images(rand_augment(recipe.rand_augment, channels), 1))
+    if recipe.erasing:
+        stages.append(_of_images(mixing.erasing(recipe.erasing), 2))
+    if recipe.mixup or recipe.cutmix:
+        mix = mixing.mixing(recipe.mixup, recipe.cutmix)
+        stages.append(lambda images, labels, seed: mix(images, tf.one_hot(labels, classes), Draws(seed, 3)))
+    return stages
+
+
+def _of_images(change: Callable[[tf.Tensor, Draws], tf.Tensor], number: int) -> Stage:
+    return lambda images, labels, seed: (change(images, Draws(seed, number)), labels)
 
 
 def _moves(recipe: Recipe) -> bool:

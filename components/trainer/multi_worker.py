@@ -119,6 +119,10 @@ class Team:
         """How many workers there are."""
         return self._cluster.size
 
+    def all(self, own: bool) -> bool:
+        """Returns whether something holds on every worker."""
+        return bool(self._or_lost(lambda: self._sum(np.array([own], np.float32)))[0] == self.size)
+
     def restore(self, model: keras.Model) -> tuple[checkpoints.Progress, list[np.ndarray]]:
         """Gives all workers the state that the chief has, which goes on from its checkpoint where that is sound.
 
@@ -148,7 +152,8 @@ class Team:
 
         Args:
           model: Compiled with `objectives.loss`, its optimiser built.
-          training: Batches over all workers, of pixels [N, H, W, C] and labels [N], of all epochs that are left.
+          training: Batches over all workers, of pixels [N, H, W, C] and labels [N] or shares [N, classes], of all
+            epochs that are left.
           validation_data: Likewise, of one epoch.
           initial_epoch: Epochs that are done.
           epochs: To end at.
@@ -185,7 +190,7 @@ class Team:
 
         @tf.autograph.experimental.do_not_convert
         def deal(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            total = tf.size(labels)
+            total = tf.shape(labels)[0]
             own = tf.range(tf.minimum(rank, total), total, size)
             filler = tf.zeros([tf.cast(tf.equal(tf.size(own), 0), tf.int32)], tf.int32)
             taken = tf.concat([own, filler], 0)

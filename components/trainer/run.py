@@ -10,7 +10,7 @@ import functools
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ from components.trainer import (
     optimizers,
 )
 from components.trainer import cluster as clusters
+from components.trainer.reporting import Reporting
+from components.trainer.splits import Split
 from components.trainer.stopping import BestEpoch, served_epoch
 from models.inference import for_inference
 from models.recipes import Recipe
@@ -136,20 +138,25 @@ def train(
     recipe = plan.recipe
     started = time.monotonic()
     keras.utils.set_random_seed(recipe.seed)
-    counts = input_pipeline.class_counts(train_files, plan.image_shape[-1], len(plan.class_names))
-    size = sum(counts)
+    of_training, of_validation = (
+        Split.counted(files, plan.image_shape, len(plan.class_names)) for files in (train_files, validation_files)
+    )
+    size = of_training.size
     strategy = tf.distribute.get_strategy() if team else _strategy()
     devices = strategy.num_replicas_in_sync
     # A part of a batch may leave a device without an image, and a batch norm without statistics.
     whole = devices > 1 and size >= recipe.batch_size
     steps = size // recipe.batch_size if whole else -(-size // recipe.batch_size)
-    together = input_pipeline.divisible(input_pipeline.count(validation_files), devices)
-    validation = input_pipeline.batches(validation_files, plan.image_shape, together)
+    together = input_pipeline.divisible(of_validation.size, devices)
+    validation = input_pipeline.validation_batches(of_validation, together)
     with strategy.scope():
-        few = input_pipeline.batches(validation_files, plan.image_shape, devices).take(1)
-        model = _prepared(plan, statistics, steps, counts, few)
+        few = input_pipeline.batches(of_validation, devices).take(1)
+        model = _prepared(plan, statistics, steps, of_training.counts, few)
         before, best = team.restore(model) if team else kept.restore(model)
-    training = input_pipeline.training_batches(train_files, plan.image_shape, recipe, before.epochs, whole=whole)
+    fits = input_pipeline.fits(of_training)
+    training = input_pipeline.training_batches(
+        of_training, recipe, before.epochs, whole=whole, kept=team.all(fits) if team else fits
+    )
     watching = _callbacks(plan, size, kept, before, best)
     # Keras need not shuffle: the pipeline does, by the seed.
     fit = functools.partial(team.fit, model) if team else functools.partial(model.fit, shuffle=False, verbose=0)
@@ -194,14 +201,14 @@ def _callbacks(
     averaged = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] * (recipe.ema > 0)
     stopping = [BestEpoch(recipe.patience, before.history.get("val_loss", ()), best)] * (recipe.patience > 0)
     keep = checkpoints.Keep(kept, before, lambda: stopping[0].weights if stopping else ())
-    return [_Finite(plan), _Progress(recipe.epochs, size), *averaged, *stopping, keep]
+    return [_Finite(plan), Reporting(recipe.epochs, size), *averaged, *stopping, keep]
 
 
 def _prepared(
     plan: TrainingPlan,
     statistics: input_pipeline.PixelStatistics,
     steps_per_epoch: int,
-    counts: list[int],
+    counts: Sequence[int],
     few: tf.data.Dataset,
 ) -> keras.Model:
     """Makes a model that has all its variables, those of the optimiser and of the metrics too.
@@ -248,7 +255,7 @@ def _precision(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _compile(model: keras.Model, plan: TrainingPlan, steps_per_epoch: int, counts: list[int]) -> None:
+def _compile(model: keras.Model, plan: TrainingPlan, steps_per_epoch: int, counts: Sequence[int]) -> None:
     model.compile(
         optimizer=optimizers.optimizer(plan.recipe, steps_per_epoch),
         loss=objectives.loss(plan.recipe, counts),
@@ -322,33 +329,3 @@ class _Finite(keras.callbacks.Callback):
                 f"{self._plan.architecture}; try a `learning_rate` below {self._plan.recipe.learning_rate:g}, a longer "
                 "`warmup_epochs`, or set `clip_norm`."
             )
-
-
-class _Progress(keras.callbacks.Callback):
-    """Tells the runner about every epoch."""
-
-    def __init__(self, epochs: int, images: int) -> None:
-        super().__init__()
-        self._epochs, self._images = epochs, images
-        self._began = self._epoch_began = 0.0
-        self._done = 0
-
-    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        self._began = time.monotonic()
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._epoch_began = time.monotonic()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        now = time.monotonic()
-        self._done += 1
-        rate = self._images / max(now - self._epoch_began, 1e-9)
-        left = (now - self._began) / self._done * (self._epochs - epoch - 1)
-        report(
-            epoch=epoch + 1,
-            epochs=self._epochs,
-            images_per_second=rate,
-            learning_rate=float(self.model.optimizer.learning_rate),
-            seconds_left=left,
-            **(logs or {}),
-        )

@@ -46,9 +46,16 @@ def test_a_network_that_failed_and_attempts_are_not_hidden():
     assert text.splitlines()[-1] == f"| {len(ROWS)} | lenet5 | - | - | - | - | - | - |"
 
 
+def test_what_reading_costs_is_a_row_for_each_way():
+    row = {"way": "in files", "images_per_second": 1234.5, "ratio": 0.912, "ready_seconds": 0.25}
+    text = readme.input_pipeline(ABOUT | {"network": "lenet5", "images": 60_000, "source": "a.tar", "rows": [row]})
+    assert "lenet5 on 60,000 images of 32x32x3 from a.tar" in text
+    assert text.splitlines()[-1] == "| in files | 1234 | 0.91 | 0.2 s |"
+
+
 def test_the_readme_has_a_place_for_each_result():
     text = (readme.ROOT / "README.md").read_text(encoding="utf-8")
-    for name in ("demo", "timings", "fleet"):
+    for name in ("demo", "timings", "fleet", "input_pipeline"):
         assert f"<!-- {name}:" in readme.put(text, name, "something new")
         assert "something new" in readme.put(text, name, "something new")
         assert len(re.findall(rf"<!-- /?{name}\b", text)) == 2

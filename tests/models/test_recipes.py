@@ -34,6 +34,12 @@ def test_fields_names_what_a_config_may_set():
     assert {"optimizer", "learning_rate", "epochs", "batch_size", "seed"} <= set(Recipe.fields())
 
 
+def test_no_shipped_recipe_mixes_erases_or_randaugments():
+    for name, form in CONFIGURED:
+        recipe = models.recipe(name, form)
+        assert (recipe.rand_augment, recipe.erasing, recipe.mixup, recipe.cutmix) == (0, 0, 0, 0)
+
+
 def test_an_unknown_field_is_refused_with_the_nearest():
     with pytest.raises(ValueError, match=r"Received: 'epoch'\. Did you mean 'epochs'\?"):
         models.recipe("lenet5", epoch=3)
@@ -71,6 +77,11 @@ def test_an_unknown_form_is_refused_with_the_nearest():
         ("rotation", 181, "from 0 to 180"),
         ("crop", 0.0, "above 0 and at most 1"),
         ("crop", 1.5, "above 0 and at most 1"),
+        ("rand_augment", 1.5, "from 0 to 1"),
+        ("erasing", -0.1, "from 0 to 1"),
+        ("mixup", 2.0, "from 0 to 1"),
+        ("cutmix", -1.0, "from 0 to 1"),
+        ("cutmix", True, "a number"),
         ("nesterov", 1, "true or false"),
         ("warmup_epochs", 10, "below epochs=10"),
         ("optimizer", "lion", "one of sgd, adam, rmsprop"),

@@ -33,6 +33,10 @@ SEARCHED = {
     "rotation": [0, 10],
     "crop": {"low": 0.5, "high": 1},
     "colour": [0, 0.2],
+    "rand_augment": {"low": 0, "high": 1},
+    "erasing": [0, 0.25],
+    "mixup": {"low": 0, "high": 1},
+    "cutmix": [0, 1],
     "epochs": {"low": 2, "high": 4},
     "batch_size": [32, 64],
 }

@@ -11,7 +11,8 @@ import models
 from components.trainer.augmentation import augmented
 from models.recipes import Recipe
 
-ALL = {"flip": True, "shift": 0.125, "rotation": 10.0, "crop": 0.5, "colour": 0.2}
+ALL = {"flip": True, "shift": 0.125, "rotation": 10.0, "crop": 0.5, "colour": 0.2, "rand_augment": 0.3, "erasing": 0.9}
+MIXED = ALL | {"mixup": 0.4, "cutmix": 1.0}
 
 
 def dataset(images, batch_size=64):
@@ -25,7 +26,7 @@ def epoch(changed):
 
 
 def changed(images, **fields):
-    return epoch(augmented(dataset(images), Recipe(**fields)))[0]
+    return epoch(augmented(dataset(images), Recipe(**fields), 200))[0]
 
 
 def copies(image, count=200):
@@ -45,7 +46,7 @@ def one():
 
 def test_a_recipe_that_asks_for_nothing_adds_nothing(noise):
     batches = dataset(noise)
-    assert augmented(batches, Recipe()) is batches
+    assert augmented(batches, Recipe(), 200) is batches
 
 
 @pytest.mark.parametrize("name", models.names())
@@ -58,7 +59,7 @@ def test_every_shipped_recipe_can_be_followed(name, form, noise):
 @pytest.mark.parametrize("fields", [{name: value} for name, value in ALL.items()] + [ALL], ids="+".join)
 def test_batches_stay_what_the_network_expects(fields, noise):
     batches = dataset(noise)
-    found = augmented(batches, Recipe(**fields))
+    found = augmented(batches, Recipe(**fields), 200)
     assert found.element_spec == batches.element_spec
     assert int(found.cardinality()) == 4
     images, labels = epoch(found)
@@ -67,10 +68,29 @@ def test_batches_stay_what_the_network_expects(fields, noise):
     assert unchanged.mean() < 0.6
 
 
-@pytest.mark.parametrize("fields", [{"flip": True}, {"shift": 0.125}, ALL], ids="+".join)
+@pytest.mark.parametrize("fields", [{"mixup": 1.0}, {"cutmix": 1.0}, MIXED], ids="+".join)
+def test_mixed_labels_are_shares_of_the_classes(fields, noise):
+    found = augmented(dataset(noise), Recipe(**fields), 200)
+    assert found.element_spec[0] == dataset(noise).element_spec[0]
+    assert found.element_spec[1] == tf.TensorSpec([None, 200], tf.float32)
+    _, shares = epoch(found)
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
+    assert (shares.max(axis=1) < 1).mean() > 0.3
+    assert 1.0 < (shares > 0).sum(axis=1).mean() <= 2
+
+
+def test_a_stage_draws_as_it_did_whatever_comes_beside_it(noise):
+    """So that a recipe with one field more is the same training with one change more."""
+    alone, both = (
+        epoch(augmented(dataset(noise), Recipe(mixup=1.0, **more), 200))[1] for more in ({}, {"erasing": 0.5})
+    )
+    np.testing.assert_array_equal(alone, both)
+
+
+@pytest.mark.parametrize("fields", [{"flip": True}, {"shift": 0.125}, ALL, MIXED], ids="+".join)
 def test_the_seed_and_the_step_alone_decide(fields, noise):
     def epochs(seed):
-        return [epoch(augmented(dataset(noise), Recipe(seed=seed, **fields), step))[0] for step in (0, 4, 8)]
+        return [epoch(augmented(dataset(noise), Recipe(seed=seed, **fields), 200, step))[0] for step in (0, 4, 8)]
 
     first, again, other = epochs(5), epochs(5), epochs(6)
     np.testing.assert_array_equal(first, again)
@@ -78,10 +98,11 @@ def test_the_seed_and_the_step_alone_decide(fields, noise):
 
 
 def test_a_batch_follows_from_its_step_wherever_the_data_set_begins(noise):
-    whole = list(augmented(dataset(noise).repeat(2), Recipe(**ALL)).as_numpy_iterator())
-    second = list(augmented(dataset(noise), Recipe(**ALL), 4).as_numpy_iterator())
-    for (found, _), (expected, _) in zip(second, whole[4:], strict=True):
-        np.testing.assert_array_equal(found, expected)
+    whole = list(augmented(dataset(noise).repeat(2), Recipe(**MIXED), 200).as_numpy_iterator())
+    second = list(augmented(dataset(noise), Recipe(**MIXED), 200, 4).as_numpy_iterator())
+    for found, expected in zip(second, whole[4:], strict=True):
+        np.testing.assert_array_equal(found[0], expected[0])
+        np.testing.assert_array_equal(found[1], expected[1])
 
 
 def test_images_of_a_batch_change_independently(one):

@@ -22,6 +22,8 @@ NETWORK = {
     "epochs": 4,
     "batch_size": 64,
     "shift": 0.125,
+    "rand_augment": 0.3,
+    "cutmix": 1.0,
     "ema": 0.5,
     "patience": 3,
 }

@@ -31,6 +31,7 @@ PLAIN = {
     "balanced": True,
     "label_smoothing": 0.1,
     "shift": 0.125,
+    "mixup": 0.4,
     "ema": 0.5,
     "patience": 3,
 }

@@ -41,6 +41,29 @@ def test_balanced_the_rarer_a_class_the_more_its_images_weigh():
     assert float(loss(LABELS, LOGITS)) == pytest.approx((first * 20 / 30 + second * 20 / 15) / 2, rel=1e-5)
 
 
+SHARES = np.array([[0.7, 0.3, 0.0], [0.0, 0.4, 0.6]], np.float32)
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"label_smoothing": 0.1}, {"balanced": True}, {"label_smoothing": 0.1, "balanced": True}]
+)
+@pytest.mark.parametrize("logits", [LOGITS, np.stack([LOGITS, HEAD], axis=1)], ids=["own", "heads"])
+def test_the_loss_of_a_mixture_is_that_of_its_parts_in_their_shares(fields, logits):
+    loss = objectives.loss(Recipe(auxiliary_weight=0.3, **fields), COUNTS)
+    # An image alone is half of the mean over two of it.
+    alone = [[float(loss(np.array([c, c]), np.stack([one, one]))) for c in range(3)] for one in logits]
+    assert float(loss(SHARES, logits)) == pytest.approx((SHARES * alone).sum() / 2, rel=1e-5)
+    assert float(loss(np.eye(3, dtype=np.float32)[LABELS], logits)) == pytest.approx(
+        float(loss(LABELS, logits)), rel=1e-6
+    )
+
+
+def test_the_accuracy_of_a_mixture_is_that_of_the_larger_share():
+    for logits in (LOGITS, np.stack([LOGITS, HEAD], axis=1)):
+        assert np.asarray(objectives.hits(SHARES, logits)).tolist() == [1.0, 0.0]
+        assert np.asarray(objectives.hits(SHARES[:, ::-1], logits)).tolist() == [0.0, 1.0]
+
+
 def test_the_accuracy_is_that_of_the_network_alone():
     for logits in (LOGITS, np.stack([LOGITS, HEAD], axis=1)):
         metric = objectives.accuracy()

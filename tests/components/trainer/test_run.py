@@ -17,8 +17,9 @@ from tfx.utils import json_utils
 import models
 from components import progress
 from components.dataset_gen import scans
-from components.trainer import input_pipeline, run
+from components.trainer import input_pipeline, run, splits
 from components.trainer.run import DivergedError, MemoryShortError
+from components.trainer.splits import Split
 from models.recipes import Recipe
 
 
@@ -56,7 +57,7 @@ def test_what_is_exported_is_what_was_trained(lenet5, few):
 
 def validated(path, few):
     """Returns the cross-entropy and the accuracy of an exported model on the validation split."""
-    pixels, labels = next(iter(input_pipeline.batches([few[1]], (8, 8, 1), 64)))
+    pixels, labels = next(iter(input_pipeline.batches(Split.counted([few[1]], (8, 8, 1), 10), 64)))
     answer = tf.saved_model.load(str(path)).signatures["pixels"](images=pixels)
     right = np.take_along_axis(answer["probabilities"].numpy(), labels.numpy()[:, np.newaxis], axis=1)
     return float(-np.log(right).mean()), float(np.mean(answer["class_id"].numpy() == labels.numpy()))
@@ -167,6 +168,7 @@ def test_options_reach_the_network_and_the_record(run_training, tmp_path):
 def test_augmentation_is_for_training_alone(few, run_training, tmp_path):
     """It reaches neither the validation images nor the served graph, and the seed decides it."""
     changes = {"epochs": 2, "flip": True, "shift": 0.125, "rotation": 10.0, "crop": 0.8, "colour": 0.1}
+    changes |= {"rand_augment": 0.3, "erasing": 0.25, "mixup": 0.4, "cutmix": 1.0}
     path, recorded = run_training(tmp_path / "one", **changes)
     again, repeated = run_training(tmp_path / "again", **changes)
     plain, unchanged = run_training(tmp_path / "plain", epochs=2)
@@ -175,9 +177,28 @@ def test_augmentation_is_for_training_alone(few, run_training, tmp_path):
         np.testing.assert_array_equal(value, weights(path)[name], err_msg=name)
     assert operations(path) == operations(plain)
     answer = tf.saved_model.load(str(path)).signatures["pixels"]
-    pixels, labels = next(iter(input_pipeline.batches([few[1]], (8, 8, 1), 64)))
+    pixels, labels = next(iter(input_pipeline.batches(Split.counted([few[1]], (8, 8, 1), 10), 64)))
     accuracy = float(np.mean(answer(images=pixels)["class_id"].numpy() == labels.numpy()))
     assert accuracy == pytest.approx(recorded["history"]["val_accuracy"][-1], abs=1e-6)
+
+
+def test_mixed_images_are_learnt_from(run_training, tmp_path):
+    """Labels are shares then: in the loss with all that a recipe may ask of it, and in the accuracy."""
+    recipe = {"mixup": 0.2, "balanced": True, "label_smoothing": 0.1, "ema": 0.5, "patience": 20}
+    _, recorded = run_training(tmp_path, epochs=20, **recipe)
+    assert recorded["history"]["val_accuracy"][-1] > 0.8
+    assert recorded["history"]["accuracy"][-1] > 0.6
+
+
+def test_each_split_is_counted_once(run_training, tmp_path, monkeypatch):
+    counted, count = [], splits._count
+    monkeypatch.setattr(splits, "_count", lambda file, classes: counted.append(Path(file).name) or count(file, classes))
+    opened, records = [], splits.records
+    monkeypatch.setattr(splits, "records", lambda files: opened.append(files) or records(files))
+    run_training(tmp_path, epochs=1)
+    assert sorted(counted) == ["train-00000-of-00001.gz", "validation-00000-of-00001.gz"]
+    # Each is counted and read; of one the statistics of the pixels are taken, of the other a batch to begin with.
+    assert len(opened) == 6
 
 
 def operations(saved_model):
@@ -209,7 +230,7 @@ def test_auxiliary_heads_are_trained_and_not_served(few, tmp_path, monkeypatch):
     facts = models.describe("googlenet", input_shape=(65, 65, 1), num_classes=10, heads=False)
     served = weights(Path(arguments.serving_model_dir))
     assert sum(math.prod(value.shape) for value in served.values()) == facts["params"]
-    pixels, labels = next(iter(input_pipeline.batches(files, (65, 65, 1), 16)))
+    pixels, labels = next(iter(input_pipeline.batches(Split.counted(files, (65, 65, 1), 10), 16)))
     answer = tf.saved_model.load(arguments.serving_model_dir).signatures["pixels"](images=pixels)
     assert float(np.mean(answer["class_id"].numpy() == labels.numpy())) == done.history["val_accuracy"][-1]
     own = model(pixels, training=False)[:, 0]
