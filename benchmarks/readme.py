@@ -104,6 +104,23 @@ def input_pipeline(result: dict[str, Any]) -> str:
     return "\n".join([intro, "", *table(["images", "img/s", "times", "before the first batch"], rows)])
 
 
+def transform(result: dict[str, Any]) -> str:
+    """Says what Transform costs by 1,000 images."""
+    many = result["rows"][-1]
+    thousands = many["images"] / 1000
+    height, width, channels = result["shape"]
+    read, written = (f"{many[f'{key}_bytes'] / thousands / 1e6:.1f} MB" for key in ("read", "written"))
+    pixels = f"{4 * height * width * channels * 1000 / 1e6:.0f} MB"
+    times = (f"{result[key]:.2f} s" for key in ("seconds_per_1000", "cpu_seconds_per_1000"))
+    cells = [*times, read, written, pixels, f"{result['peak_mib'] / 1024:.1f} GiB"]
+    columns = ["time", "of processors", "read", "written", "as float pixels", f"memory, {many['images']:,} images"]
+    intro = (
+        f"{measured('transform', result)}: 1,000 JPEGs of {height}x{width}x{channels}, one process; what any number of "
+        "images costs is not in the time, and what TensorFlow and TFX take is in the memory."
+    )
+    return "\n".join([intro, "", *table(columns, [cells])])
+
+
 def measured(benchmark: str, result: dict[str, Any]) -> str:
     """Says which benchmark measured, when and on what."""
     return (
@@ -130,6 +147,7 @@ DRAWN = {
     "runner": runner,
     "training": training,
     "input_pipeline": input_pipeline,
+    "transform": transform,
 }
 
 if __name__ == "__main__":

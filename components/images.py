@@ -19,6 +19,28 @@ def decode(encoded: tf.Tensor, shape: Shape) -> tf.Tensor:
     return tf.map_fn(lambda one: _decode_one(one, shape), encoded, fn_output_signature=tf.TensorSpec(shape, tf.uint8))
 
 
+@tf.autograph.experimental.do_not_convert
+def channel_sums(encoded: tf.Tensor, shape: Shape) -> tf.Tensor:
+    """Adds up the pixels of each image and channel, image by image: no more than one is ever held as numbers.
+
+    Args:
+      encoded: Strings [N].
+      shape: As of `decode`.
+
+    Returns:
+      int64 [N, 2, C]: the sums of the grey levels, and those of their squares; both exact.
+    """
+    spec = tf.TensorSpec([2, shape[-1]], tf.int64)
+    return tf.map_fn(lambda one: _sums(_decode_one(one, shape)), encoded, fn_output_signature=spec)
+
+
+def _sums(pixels: tf.Tensor) -> tf.Tensor:
+    levels = tf.cast(pixels, tf.int32)
+    # Along a row, int32 is enough for 33,000 pixels; it is twice as fast as int64, and half as large.
+    rows = tf.stack([tf.reduce_sum(levels, axis=1), tf.reduce_sum(levels * levels, axis=1)])
+    return tf.reduce_sum(tf.cast(rows, tf.int64), axis=1)
+
+
 def _decode_one(encoded: tf.Tensor, shape: Shape) -> tf.Tensor:
     height, width, channels = shape
     image = _grey(encoded) if channels == 1 else _decoded(encoded, channels)

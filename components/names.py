@@ -18,6 +18,10 @@ TEST = "test"
 PIXEL_MEAN = "pixel_mean"
 PIXEL_VARIANCE = "pixel_variance"
 
+# What the same pass counted, an asset of the transform graph: a line `frequency label class_name` for each class.
+VOCABULARY = "classes"
+VOCABULARY_SEPARATOR = " "
+
 # Signatures of every exported SavedModel (see `components.trainer.export`).
 SERVING_DEFAULT = "serving_default"
 PIXELS = "pixels"

@@ -26,13 +26,11 @@ from components.publisher.component import Publisher
 from components.registrar.component import Registrar
 from components.schema_import.component import SchemaImport
 from components.source import source_digest
-from pipeline import digests
+from pipeline import digests, engines
 from pipeline.config import Config, Plan
 from pipeline.lineage import Lineage, Published
 from pipeline.workspace import Workspace
 from serving.repository import Repository
-
-BEAM_DEFAULTS = ("--direct_running_mode=in_memory",)
 
 
 def build(config: Config, workspace: Workspace) -> Pipeline:
@@ -41,6 +39,7 @@ def build(config: Config, workspace: Workspace) -> Pipeline:
     Raises:
       DatasetError: The data set can't be used.
       SchemaError: The curated schema can't be used.
+      UsageError: Beam cannot do what `[beam] args` say.
     """
     settings = config.dataset.settings(workspace.datasets)
     data = _Data(config, settings, sources.opened(settings).facts, workspace)
@@ -51,7 +50,7 @@ def build(config: Config, workspace: Workspace) -> Pipeline:
         components=[*data.nodes, *branches],
         enable_cache=True,
         metadata_connection_config=sqlite_metadata_connection_config(str(workspace.metadata)),
-        beam_pipeline_args=[*BEAM_DEFAULTS, *config.beam.args],
+        beam_pipeline_args=engines.beam_args(config.beam.args),
     )
 
 
@@ -74,16 +73,7 @@ class _Data:
         validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=self.schema.outputs["schema"])
         report = _data_report(config, self.examples, statistics, self.schema, validator)
         self.gate = DataGate(report.outputs["data_report"], statistics.outputs["statistics"])
-        self.transform = Transform(
-            examples=examples,
-            schema=self.schema.outputs["schema"],
-            preprocessing_fn="components.transform.preprocessing_fn",
-            splits_config=transform_pb2.SplitsConfig(analyze=[names.TRAIN], transform=[names.TRAIN, names.VALIDATION]),
-            custom_config={
-                "image_shape": list(facts.image_shape),
-                names.SOURCE_DIGEST: source_digest("components.transform", "components.images"),
-            },
-        )
+        self.transform = transform(examples, self.schema.outputs["schema"], facts)
         self.transform.add_upstream_node(self.gate)
         checks: list[BaseNode] = [statistics, self.schema, validator, report, self.gate]
         self.nodes: list[BaseNode] = [self.examples, *checks, self.transform]
@@ -126,6 +116,21 @@ def _data_report(
     )
 
 
+def transform(examples: BaseChannel, schema: BaseChannel, facts: DatasetFacts) -> Transform:
+    """Makes the step that looks at all of the train split, and puts what it finds into train and validation."""
+    return Transform(
+        examples=examples,
+        schema=schema,
+        preprocessing_fn="components.transform.preprocessing_fn",
+        splits_config=transform_pb2.SplitsConfig(analyze=[names.TRAIN], transform=[names.TRAIN, names.VALIDATION]),
+        custom_config={
+            "image_shape": list(facts.image_shape),
+            names.SOURCE_DIGEST: source_digest("components.transform", "components.images"),
+        },
+        disable_statistics=True,  # StatisticsGen's are the same, of which the image is all but the whole cost.
+    )
+
+
 def _branch(config: Config, plan: Plan, data: _Data, workspace: Workspace) -> list[BaseNode]:
     """Wires one architecture: tune, train, evaluate against its own champion, try to serve, register, publish."""
     name = model_name(data.facts.name, plan.name)
@@ -135,7 +140,7 @@ def _branch(config: Config, plan: Plan, data: _Data, workspace: Workspace) -> li
         examples=data.examples.outputs["examples"],
         model=trainer.outputs["model"],
         baseline_model=_baseline(trainer, plan.name),
-        eval_config=_eval_config(config),
+        eval_config=eval_config(config),
         example_splits=[names.TEST],
     ).with_id(f"Evaluator.{plan.name}")
     infra = InfraValidator(
@@ -226,7 +231,8 @@ def _baseline(trainer: Trainer, architecture: str) -> BaseChannel:
     return resolver.inputs[champion.MODEL]
 
 
-def _eval_config(config: Config) -> tfma.EvalConfig:
+def eval_config(config: Config) -> tfma.EvalConfig:
+    """Says what the Evaluator measures, and what a model must reach."""
     accuracy = tfma.MetricThreshold(
         value_threshold=tfma.GenericValueThreshold(lower_bound={"value": config.gate.min_accuracy}),
         change_threshold=tfma.GenericChangeThreshold(

@@ -25,6 +25,7 @@ from components import names
 from components.progress import report
 from components.trainer import (
     checkpoints,
+    classes,
     export,
     hyperparameters,
     input_pipeline,
@@ -90,16 +91,19 @@ def run_fn(fn_args: FnArgs) -> None:
     """Trains one architecture and exports it as a SavedModel.
 
     Args:
-      fn_args: TFX's; `train_files` and `eval_files` are the transformed train and validation splits, and
+      fn_args: TFX's; `train_files` and `eval_files` are the transformed train and validation splits,
+        `transform_graph_path` is the folder of what Transform found out about the train split, and
         `hyperparameters`, where a search came before, the fields of the recipe that it found.
 
     Raises:
+      classes.ClassNamesError: The data name a class otherwise than the model would.
       DivergedError: The loss became NaN or infinite.
       MemoryShortError: A batch doesn't fit.
       multi_worker.WorkerLostError: It trains with other workers, and one of them went away.
     """
     tuned = hyperparameters.found(fn_args.hyperparameters)
     plan = TrainingPlan.from_config(fn_args.custom_config).with_recipe(tuned)
+    classes.require(fn_args.transform_graph_path, plan.class_names)
     cluster = clusters.told()
     decisive = [fn_args.custom_config, tuned, fn_args.train_files, tf.__version__, keras.__version__]
     decisive += [cluster.size] if cluster else []  # Of as many workers: batch norm sees as many images.

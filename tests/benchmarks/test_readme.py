@@ -55,7 +55,7 @@ def test_what_reading_costs_is_a_row_for_each_way():
 
 def test_the_readme_has_a_place_for_each_result():
     text = (readme.ROOT / "README.md").read_text(encoding="utf-8")
-    for name in ("demo", "timings", "fleet", "input_pipeline"):
+    for name in ("demo", "timings", "fleet", "input_pipeline", "transform"):
         assert f"<!-- {name}:" in readme.put(text, name, "something new")
         assert "something new" in readme.put(text, name, "something new")
         assert len(re.findall(rf"<!-- /?{name}\b", text)) == 2
@@ -66,3 +66,10 @@ def test_the_chart_is_drawn_of_what_was_measured(tmp_path, rows):
     fleet_chart.draw(RESULT | {"rows": rows}, tmp_path / "fleet.png")
     with Image.open(tmp_path / "fleet.png") as picture:
         assert picture.width > picture.height > 500
+
+
+def test_what_transform_costs_is_by_a_thousand_images():
+    rows = [{"images": count, "read_bytes": 18_000 * count, "written_bytes": 19_000 * count} for count in (1000, 2000)]
+    slopes = {"seconds_per_1000": 0.714, "cpu_seconds_per_1000": 0.9}
+    text = readme.transform(ABOUT | slopes | {"shape": [224, 224, 3], "peak_mib": 1536.0, "rows": rows})
+    assert text.splitlines()[-1] == "| 0.71 s | 0.90 s | 18.0 MB | 19.0 MB | 602 MB | 1.5 GiB |"

@@ -17,7 +17,8 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 import cloudpickle
 import pytest
 
-BEAM = ["--direct_running_mode=in_memory"]
+# As `pipeline.engines` has it where a config says nothing.
+BEAM = ["--direct_running_mode=in_memory", "--sdk_container_image=installed"]
 CLASS_NAMES = [str(digit) for digit in range(10)]
 CHILD = Path(__file__).with_name("child.py")
 PRELOADED = [
@@ -108,14 +109,14 @@ def in_child(start_child):
 def execute():
     """Runs the executor of a real component on real artifacts; returns its output artifacts by key."""
 
-    def run(component, root, beam_args=BEAM, **inputs):
+    def run(component, root, beam=BEAM, **inputs):
         outputs = {key: channel.type() for key, channel in component.outputs.items()}
         for key, artifact in outputs.items():
             artifact.uri = str(root / key)
             Path(artifact.uri).mkdir(parents=True)
         executor = component.executor_spec.executor_class
         context = executor.Context(tmp_dir=str(root / "tmp"), unique_id="1", pipeline_run_id="run-1")
-        context.beam_pipeline_args, context.make_beam_pipeline_fn = beam_args, None
+        context.beam_pipeline_args, context.make_beam_pipeline_fn = list(beam), None
         listed = ({key: [artifact] for key, artifact in given.items()} for given in (inputs, outputs))
         executor(context).Do(*listed, dict(component.exec_properties))
         return outputs
@@ -217,11 +218,13 @@ def few(transformed, records, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def run_training(few):
+def run_training(few, transformed):
     """Runs `run_fn` on the few examples; returns the SavedModel's folder and what was recorded."""
     from tfx.components.trainer.fn_args_utils import FnArgs
 
     from components.trainer import run
+
+    graph = transformed["transform_graph"].uri
 
     def train(root, architecture="lenet5", precision="float32", options=None, xla="auto", **recipe):
         import dataclasses
@@ -243,6 +246,7 @@ def run_training(few):
             FnArgs(
                 train_files=train_files,
                 eval_files=eval_files,
+                transform_graph_path=graph,
                 serving_model_dir=str(root / "model" / "Format-Serving"),
                 model_run_dir=str(root / "model_run"),
                 custom_config=plan,

@@ -193,7 +193,7 @@ def test_two_workers_write_what_one_does(execute, records, tmp_path):
     component = DatasetGen(settings, sources.opened(settings).facts.fingerprint)
     one = execute(component, tmp_path / "one")
     args = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
-    two = execute(component, tmp_path / "two", beam_args=args)
+    two = execute(component, tmp_path / "two", beam=args)
     for split in COUNTS:
         assert records(one["examples"], split) == records(two["examples"], split)
     assert Ingestion.read(tmp_path / "one" / "ingestion") == Ingestion.read(tmp_path / "two" / "ingestion")

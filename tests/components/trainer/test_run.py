@@ -208,13 +208,14 @@ def operations(saved_model):
     return Counter(node.op for function in graph.library.function for node in function.node_def)
 
 
-def test_auxiliary_heads_are_trained_and_not_served(few, tmp_path, monkeypatch):
+def test_auxiliary_heads_are_trained_and_not_served(few, transformed, tmp_path, monkeypatch):
     """GoogLeNet as the paper has it, on a few enlarged digits."""
     train, trained = run.train, []
     monkeypatch.setattr(run, "train", lambda *given, **team: trained.append(train(*given, **team)) or trained[0])
     files = [first_records(few[0], 16, tmp_path / "few.gz")]
     recipe = Recipe(learning_rate=0.001, epochs=1, batch_size=8, auxiliary_weight=0.3)
     arguments = fn_args(tmp_path, files, "googlenet", "paper", (65, 65, 1), recipe)
+    arguments.transform_graph_path = transformed["transform_graph"].uri
     run.run_fn(arguments)
 
     ((model, done),) = trained

@@ -89,16 +89,18 @@ def component(execute, channel, transformed, tmp_path_factory):
     channels = {key: channel(artifact) for key, artifact in given.items()}
     tuner = Tuner(tuner_fn="components.tuner.run.tuner_fn", **channels, **splits, custom_config=configured())
     tuned = execute(tuner, root / "tuner", **given)
-    return tuned, trained(given["examples"], tuned["best_hyperparameters"], root / "trainer")
+    return tuned, trained(inputs, tuned["best_hyperparameters"], root / "trainer")
 
 
-def trained(examples, best, root):
+def trained(inputs, best, root):
     """Trains on what was found, as TFX's Trainer has it done; that itself would load `run` anew under other tests."""
-    patterns = {split: [f"{examples.uri}/Split-{split}/*"] for split in ("train", "validation")}
+    examples = inputs["transformed_examples"].uri
+    patterns = {split: [f"{examples}/Split-{split}/*"] for split in ("train", "validation")}
     run.run_fn(
         FnArgs(
             train_files=patterns["train"],
             eval_files=patterns["validation"],
+            transform_graph_path=inputs["transform_graph"].uri,
             serving_model_dir=str(root / "model"),
             model_run_dir=str(root / "model_run"),
             hyperparameters=read(best, "best_hyperparameters.txt"),
