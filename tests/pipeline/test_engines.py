@@ -67,11 +67,14 @@ def test_another_runner_gets_no_mode_of_the_direct_one(args):
         ((*PORTABLE, "--setup_file=setup.py"), None),
     ],
 )
-def test_tfx_packs_itself_for_nobody(args, image):
-    """It would, for a second a step, where none of these options says that workers have it."""
-    found = read(engines.beam_args(args))
-    assert found["sdk_container_image"] == image
-    assert found["sdk_container_image"] or found["setup_file"]
+def test_tfx_packs_itself_for_nobody(args, image, monkeypatch):
+    """It would, for a second and 50 MB in the temporary folder, at every step."""
+    from tfx.utils import dependency_utils
+
+    monkeypatch.setattr(dependency_utils, "build_ephemeral_package", lambda: pytest.fail("packed"))
+    found = engines.beam_args(args)
+    assert dependency_utils.make_beam_dependency_flags(found) == found
+    assert read(found)["sdk_container_image"] == image
 
 
 @pytest.mark.parametrize(
