@@ -92,14 +92,14 @@ def transform(root: Path, images: int) -> dict[str, float]:
     """Runs the pipeline's Transform on what `write` wrote; returns its seconds and bytes."""
     from tfx.types import channel_utils, standard_artifacts
 
-    from components.dataset_gen.sources import DatasetFacts
+    from components.dataset_gen.facts import DatasetFacts
     from pipeline import engines, graph
 
     examples, schema = standard_artifacts.Examples(), standard_artifacts.Schema()
     examples.uri, schema.uri = str(root / "examples"), str(root / "schema")
     examples.split_names = '["train", "validation"]'
     channels = (channel_utils.as_channel([artifact]) for artifact in (examples, schema))
-    component = graph.transform(*channels, DatasetFacts("photographs", "1.0.0", SHAPE, CLASSES))
+    component = graph.transform(*channels, DatasetFacts("photographs", "", SHAPE, CLASSES, ""))
     with tempfile.TemporaryDirectory(dir=root) as folder:
         began, cpu = time.perf_counter(), time.process_time()
         outputs = _execute(component, Path(folder), {"examples": [examples], "schema": [schema]}, engines.beam_args(()))
@@ -128,13 +128,12 @@ def write(root: Path, images: int) -> None:
 
 
 def _shard(path: Path, images: int, seed: int) -> None:
-    import tensorflow as tf
+    from components.dataset_gen import ingest, inspection, tfrecords
 
-    from components.dataset_gen.executor import to_example
-
-    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
+    with tfrecords.Writer(path) as writer:
         for number, image in enumerate(photographs(images, seed)):
-            writer.write(to_example(image, number % len(CLASSES), CLASSES).SerializeToString())
+            label = number % len(CLASSES)
+            writer.write(ingest.example(inspection.inspect(image, "", SHAPE[-1]), label, CLASSES[label]))
 
 
 def _execute(component: Any, root: Path, inputs: dict[str, Any], beam_args: list[str]) -> dict[str, Any]:

@@ -38,15 +38,17 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 f"Received: {source.facts.source}, changed since the run began; run again."
             )
         source.prepare()
-        staging = Path(examples.uri) / ".staging"
+        staging, scratch = Path(examples.uri) / ".staging", Path(examples.uri) / ".scratch"
+        scratch.mkdir()
         rules = ingest.Rules(source.facts.class_names, source.facts.image_shape[-1], source.available)
         with self._make_beam_pipeline() as pipeline:
-            units = source.units(pipeline)
+            units = source.units(pipeline, scratch)
             _ = units | "WriteExamples" >> beam.ParDo(ingest.WriteExamples(str(staging), rules))
         settle.settle(staging, Path(ingestion.uri), source.facts, self._make_beam_pipeline).write(Path(ingestion.uri))
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
         for split in SPLITS:
             settle.publish(staging, split, Path(artifact_utils.get_split_uri([examples], split)))
-        shutil.rmtree(staging)
+        for folder in (staging, scratch):
+            shutil.rmtree(folder)
         examples.span = exec_properties[names.SPAN]
         examples.set_string_custom_property(names.FINGERPRINT, source.facts.fingerprint)

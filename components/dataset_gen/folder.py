@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -42,10 +43,10 @@ class Piece(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class FolderUnit(Unit):
-    """Some files of a folder."""
+    """Some files of a folder; which, is in a file: Beam would compress and copy them again and again."""
 
     key: str
-    pieces: tuple[Piece, ...]
+    listing: str
 
     def rows(self) -> Iterator[Row]:
         """Reads the files.
@@ -53,8 +54,8 @@ class FolderUnit(Unit):
         Raises:
           UnfitSourceError: One has changed since the folder was looked at.
         """
-        for piece in self.pieces:
-            yield _row(piece)
+        for piece in json.loads(Path(self.listing).read_text(encoding="utf-8")):
+            yield _row(Piece(*piece))
 
 
 class FolderSource:
@@ -91,11 +92,12 @@ class FolderSource:
     def prepare(self) -> None:
         """Does nothing: a folder is read as it is."""
 
-    def units(self, pipeline: beam.Pipeline) -> Any:
+    def units(self, pipeline: beam.Pipeline, scratch: Path) -> Any:
         """Returns its units, a PCollection."""
-        return pipeline | "Files" >> beam.Create(self.parts()) | "Spread" >> beam.Reshuffle()
+        units = [_listed(scratch / f"{number:06d}", pieces) for number, pieces in enumerate(self._parts())]
+        return pipeline | "Files" >> beam.Create(units) | "Spread" >> beam.Reshuffle()
 
-    def parts(self) -> list[FolderUnit]:
+    def _parts(self) -> Iterator[tuple[Piece, ...]]:
         """Divides the files in the order of their digests: every unit has some of each class."""
         labels = {name: label for label, name in enumerate(self.facts.class_names)}
         pieces = [
@@ -103,7 +105,12 @@ class FolderSource:
             for entry, file in zip(self._entries, self._files, strict=True)
         ]
         pieces.sort(key=lambda one: (one[0].digest, one[0].name))
-        return [FolderUnit(f"{number:06d}", unit) for number, unit in enumerate(_cut(pieces))]
+        return _cut(pieces)
+
+
+def _listed(listing: Path, pieces: tuple[Piece, ...]) -> FolderUnit:
+    listing.write_text(json.dumps(pieces), encoding="utf-8")
+    return FolderUnit(listing.name, str(listing))
 
 
 def _cut(pieces: Iterable[tuple[Piece, int]]) -> Iterator[tuple[Piece, ...]]:
@@ -159,8 +166,8 @@ def _row(piece: Piece) -> Row:
     if label < 0:
         return Row(name, b"", label, split, Unfit("no class folder"))
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 -- done for every image
-            encoded = file.read()
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 -- done for every image
+            encoded = file.readall()
     except OSError as error:
         return Row(name, b"", label, split, Unfit("unreadable", error.strerror or ""))
     if digest and hashlib.sha256(encoded).hexdigest() != digest:

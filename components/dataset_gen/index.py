@@ -54,13 +54,13 @@ def scan(folder: Path, paths: Sequence[str], look: Look, kept: Path, question: s
     Returns:
       An entry a file, in their order.
     """
-    about = f"{folder}\0{question}"
+    about, prefix = f"{folder}\0{question}", len(f"{folder}/")
     found: list[Entry] = []
     with contextlib.closing(_opened(kept)) as database, database:
         known = _known(database, about)
         fresh: list[tuple[object, ...]] = []
         for path in _told(paths):
-            name, stamp = display_name(os.path.relpath(path, folder)), _stamp(path)
+            name, stamp = display_name(path[prefix:]), _stamp(path)
             old, digest, facts = known.pop(name, (None, "", None))
             if old != stamp or stamp is None:
                 digest, facts = _looked(look, path)
@@ -81,7 +81,7 @@ def fingerprint(entries: Iterable[Entry]) -> str:
 
 def display_name(path: str) -> str:
     """Returns a path that can be written anywhere: bytes that aren't UTF-8 are escaped."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    return path if path.isascii() else os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _opened(kept: Path) -> sqlite3.Connection:

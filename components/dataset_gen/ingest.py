@@ -70,7 +70,7 @@ def _take(row: Row, rules: Rules, writers: Mapping[str, tfrecords.Writer], repor
         report.refuse(row, class_name, fault)
         return
     split = splits.place(row.split, sound.digest, rules.available)
-    writers[split].write(_example(sound, row.label, rules.class_names[row.label]))
+    writers[split].write(example(sound, row.label, rules.class_names[row.label]))
     report.keep(split, row, sound)
 
 
@@ -82,7 +82,8 @@ def _sound(row: Row, rules: Rules) -> Sound:
     return inspection.inspect(row.encoded, row.name, rules.channels)
 
 
-def _example(sound: Sound, label: int, class_name: str) -> bytes:
+def example(sound: Sound, label: int, class_name: str) -> bytes:
+    """Makes the tf.Example of an image that is kept, serialized."""
     return tfrecords.example(
         {
             names.IMAGE: sound.encoded,

@@ -109,8 +109,9 @@ class RecordSource:
     def prepare(self) -> None:
         """Does nothing: records are read as they are."""
 
-    def units(self, pipeline: beam.Pipeline) -> Any:
+    def units(self, pipeline: beam.Pipeline, scratch: Path) -> Any:
         """Returns its units, a PCollection."""
+        del scratch
         labels = self._labels
         parts = [
             RecordUnit(

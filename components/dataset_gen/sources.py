@@ -28,8 +28,8 @@ class Source(Protocol):
     def prepare(self) -> None:
         """Does what must be done once before it can be read."""
 
-    def units(self, pipeline: beam.Pipeline) -> Any:
-        """Returns the PCollection of its units (`components.dataset_gen.units`)."""
+    def units(self, pipeline: beam.Pipeline, scratch: Path) -> Any:
+        """Returns the PCollection of its units (`components.dataset_gen.units`); `scratch` is an empty folder."""
 
 
 def opened(settings: Settings) -> Source:

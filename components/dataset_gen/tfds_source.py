@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -82,8 +83,9 @@ class TfdsSource:
         config = tfds.download.DownloadConfig(manual_dir=self._settings.manual_dir or None, try_download_gcs=False)
         self._builder.download_and_prepare(download_config=config)
 
-    def units(self, pipeline: beam.Pipeline) -> Any:
+    def units(self, pipeline: beam.Pipeline, scratch: Path) -> Any:
         """Returns its units, a PCollection."""
+        del scratch
         parts = [self._read(pipeline, split, name) for split, name in self._splits.items()]
         return parts | "AllSplits" >> beam.Flatten()
 

@@ -13,6 +13,7 @@ from components.dataset_gen.errors import UnfitSourceError
 
 # What is in them is compressed already; more than this costs time and wins nothing.
 GZIP_LEVEL = 1
+HELD_BYTES = 1 << 18
 GZIP_MAGIC = b"\x1f\x8b"
 _LENGTH = struct.Struct("<Q")
 _CRC = struct.Struct("<I")
@@ -28,6 +29,8 @@ class Writer:
         self._raw = path.open("wb")
         # The name and the time in gzip's header would make files differ that hold the same.
         self._file = gzip.GzipFile("", "wb", GZIP_LEVEL, self._raw, mtime=0)
+        self._held: list[bytes] = []
+        self._size = 0
 
     def __enter__(self) -> "Writer":
         """Returns itself."""
@@ -35,12 +38,17 @@ class Writer:
 
     def __exit__(self, *_: object) -> None:
         """Ends the file."""
+        self._file.write(b"".join(self._held))
         self._file.close()
         self._raw.close()
 
     def write(self, record: bytes) -> None:
         """Adds a record."""
-        self._file.write(framed(record))
+        self._held.append(framed(record))
+        self._size += len(record)
+        if self._size > HELD_BYTES:  # To compress record by record would take longer than to check the images.
+            self._file.write(b"".join(self._held))
+            self._held, self._size = [], 0
 
 
 def framed(record: bytes) -> bytes:

@@ -42,7 +42,8 @@ def test_one_run_a_workspace_and_what_only_the_compiler_can_refuse_leaves_nothin
     out, err = first.communicate(timeout=120)
     assert (first.returncode, out) == (ExitCode.USAGE, f"{STARTING}\n")
     assert err.startswith(
-        "convoy: `dataset.name` must be a data set that TFDS knows, or `dataset.path` say where it is. Received: 'cifar11'."
+        "convoy: `dataset.name` must be a data set that TFDS knows, or `dataset.path` say where it is. "
+        "Received: 'cifar11'."
     )
     assert "'cifar10" in err
     assert len(err.splitlines()) == 1
