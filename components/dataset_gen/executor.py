@@ -31,7 +31,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         ingestion = artifact_utils.get_single_instance(output_dict["ingestion"])
-        source = sources.opened(Settings.from_json(exec_properties["settings"]))
+        source = sources.opened(Settings.from_json(exec_properties["settings"]), known=True)
         if source.facts.fingerprint != exec_properties[names.FINGERPRINT]:
             raise UnfitSourceError(
                 "A data set that stays as it is during a run is required. "

@@ -61,13 +61,17 @@ class FolderUnit(Unit):
 class FolderSource:
     """Reads a folder of images."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, known: bool = False) -> None:
         """Lists the folder; what is in the files is read when it is asked for.
+
+        Args:
+          settings: Where it is.
+          known: Whether what was found in the files at the start of a run holds; reading them will show.
 
         Raises:
           DatasetError: It has no folders of classes.
         """
-        self._settings = settings
+        self._settings, self._known = settings, known
         self._root = Path(settings.path)
         self._layout = _layout(self._root)
         self._files = sorted(_files(self._layout))
@@ -87,7 +91,8 @@ class FolderSource:
     @functools.cached_property
     def _entries(self) -> list[index.Entry]:
         paths = [file.path for file in self._files]
-        return index.scan(self._root, paths, _look, self._settings.index, "the header of an image")
+        question = "the header of an image"
+        return index.scan(self._root, paths, _look, self._settings.index, question, trusting=self._known)
 
     def prepare(self) -> None:
         """Does nothing: a folder is read as it is."""

@@ -41,7 +41,9 @@ class Entry(NamedTuple):
 Look = Callable[[str], tuple[str, Any]]
 
 
-def scan(folder: Path, paths: Sequence[str], look: Look, kept: Path, question: str) -> list[Entry]:
+def scan(
+    folder: Path, paths: Sequence[str], look: Look, kept: Path, question: str, *, trusting: bool = False
+) -> list[Entry]:
     """Reads files, or remembers what they held.
 
     Args:
@@ -50,6 +52,7 @@ def scan(folder: Path, paths: Sequence[str], look: Look, kept: Path, question: s
       look: Reads one. Its answers are remembered by the file's size, times and inode.
       kept: Database of what is remembered; made if need be.
       question: What `look` asks, and what its answer depends on.
+      trusting: Whether what is remembered holds unseen: for who notices a change by himself, by the digest.
 
     Returns:
       An entry a file, in their order.
@@ -60,13 +63,14 @@ def scan(folder: Path, paths: Sequence[str], look: Look, kept: Path, question: s
         known = _known(database, about)
         fresh: list[tuple[object, ...]] = []
         for path in _told(paths):
-            name, stamp = display_name(path[prefix:]), _stamp(path)
-            old, digest, facts = known.pop(name, (None, "", None))
-            if old != stamp or stamp is None:
+            name = display_name(path[prefix:])
+            old, settled, digest, facts = known.pop(name, (None, 0, "", None))
+            stamp = old if trusting and old else _stamp(path)
+            if stamp is None or old != stamp or not (settled or trusting):
                 digest, facts = _looked(look, path)
                 fresh += _lasting(about, name, stamp, digest, facts)
             found.append(Entry(name, path, stamp[0] if stamp else 0, digest, facts))
-        database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", fresh)
+        database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", fresh)
         database.executemany("DELETE FROM files WHERE about = ? AND name = ?", [(about, name) for name in known])
     return found
 
@@ -88,17 +92,17 @@ def _opened(kept: Path) -> sqlite3.Connection:
     kept.parent.mkdir(parents=True, exist_ok=True)
     database = sqlite3.connect(kept, timeout=60)
     database.execute(
-        "CREATE TABLE IF NOT EXISTS files (about, name, size, changed, status, inode, digest, facts, "
+        "CREATE TABLE IF NOT EXISTS files (about, name, size, changed, status, inode, settled, digest, facts, "
         "PRIMARY KEY (about, name)) WITHOUT ROWID"
     )
     return database
 
 
-def _known(database: sqlite3.Connection, about: str) -> dict[str, tuple[Stamp, str, Any]]:
+def _known(database: sqlite3.Connection, about: str) -> dict[str, tuple[Stamp, int, str, Any]]:
     rows = database.execute(
-        "SELECT name, size, changed, status, inode, digest, facts FROM files WHERE about = ?", (about,)
+        "SELECT name, size, changed, status, inode, settled, digest, facts FROM files WHERE about = ?", (about,)
     )
-    return {name: ((*stamp,), digest, json.loads(facts)) for name, *stamp, digest, facts in rows}  # type: ignore[misc]
+    return {name: ((*stamp,), settled, digest, json.loads(facts)) for name, *stamp, settled, digest, facts in rows}  # type: ignore[misc]
 
 
 def _told(paths: Sequence[str]) -> Iterator[str]:
@@ -124,7 +128,7 @@ def _looked(look: Look, path: str) -> tuple[str, Any]:
 
 
 def _lasting(about: str, name: str, stamp: Stamp | None, digest: str, facts: Any) -> list[tuple[object, ...]]:
-    """Returns the row to remember, if the file has settled."""
-    if stamp is None or not digest or time.time_ns() - stamp[2] < SETTLED_NS:
+    """Returns the row to remember, if there is anything to remember."""
+    if stamp is None or not digest:
         return []
-    return [(about, name, *stamp, digest, json.dumps(facts))]
+    return [(about, name, *stamp, time.time_ns() - stamp[2] >= SETTLED_NS, digest, json.dumps(facts))]

@@ -32,8 +32,12 @@ class Source(Protocol):
         """Returns the PCollection of its units (`components.dataset_gen.units`); `scratch` is an empty folder."""
 
 
-def opened(settings: Settings) -> Source:
+def opened(settings: Settings, *, known: bool = False) -> Source:
     """Opens a data set.
+
+    Args:
+      settings: Where it is, and how to read it.
+      known: Whether what a run found in it at its start holds; what has changed since shows when it is read.
 
     Raises:
       DatasetError: There is no such data set.
@@ -48,4 +52,4 @@ def opened(settings: Settings) -> Source:
     from components.dataset_gen.folder import FolderSource
     from components.dataset_gen.record_files import RecordSource, record_files
 
-    return RecordSource(settings) if record_files(folder) else FolderSource(settings)
+    return RecordSource(settings) if record_files(folder) else FolderSource(settings, known=known)

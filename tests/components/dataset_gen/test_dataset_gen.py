@@ -240,3 +240,14 @@ def test_a_folder_of_another_form_is_refused(make, sentence, tmp_path):
 
 def test_every_reason_is_told_of():
     assert set(BAD) <= set(rules.QUARANTINED)
+
+
+def test_a_file_that_changes_meanwhile_is_refused(execute, tmp_path):
+    folder = folder_of(tmp_path / "pets", {"cat": 5, "dog": 5})
+    settings = Settings("pets", str(tmp_path / "work"), path=str(folder))
+    component = DatasetGen(settings, sources.opened(settings).facts.fingerprint)
+    save(folder / "cat" / "0001.png", 1_000)
+    with pytest.raises(
+        Exception, match=r"Files that stay as they are while they are read are required. Received: .*0001"
+    ):
+        execute(component, tmp_path / "out")

@@ -21,11 +21,13 @@ def scan(tmp_path):
         content = Path(path).read_bytes()
         return hashlib.sha256(content).hexdigest(), len(content)
 
-    def run(question="length"):
+    def run(question="length", *, trusting=False):
         asked.clear()
         folder = tmp_path / "folder"
         paths = sorted(str(path) for path in folder.rglob("*"))
-        return index.scan(folder, paths, look, tmp_path / "kept" / "index.sqlite", question), list(asked)
+        return index.scan(folder, paths, look, tmp_path / "kept" / "index.sqlite", question, trusting=trusting), list(
+            asked
+        )
 
     (tmp_path / "folder").mkdir()
     return run
@@ -68,6 +70,16 @@ def test_times_that_are_set_back_hide_nothing(scan, tmp_path):
 def test_what_has_changed_just_now_is_not_remembered(scan, tmp_path):
     (tmp_path / "folder" / "a").write_text("a")
     assert scan()[1] == scan()[1] == ["a"]
+
+
+def test_who_trusts_asks_for_what_is_new_alone(scan, tmp_path):
+    (tmp_path / "folder" / "a").write_text("a")
+    first, _ = scan()
+    (tmp_path / "folder" / "a").write_text("longer")
+    (tmp_path / "folder" / "b").write_text("b")
+    second, asked = scan(trusting=True)
+    assert (second[0], asked) == (first[0], ["b"])
+    assert scan()[1] == ["a", "b"]
 
 
 @pytest.mark.usefixtures("settled")
