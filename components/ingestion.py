@@ -64,6 +64,7 @@ class Ingestion:
       class_names: In the order of the labels.
       splits: Counts of train, validation and test.
       quarantine: All that was kept out, the worst first.
+      span: Number of this content among those that the pipeline has read, from 1.
     """
 
     source: str
@@ -71,6 +72,7 @@ class Ingestion:
     class_names: tuple[str, ...]
     splits: Mapping[str, SplitCounts]
     quarantine: tuple[Quarantined, ...] = ()
+    span: int = 1
 
     def write(self, folder: Path) -> None:
         """Writes both files."""
@@ -91,4 +93,5 @@ class Ingestion:
         }
         with (folder / QUARANTINE_FILE).open(newline="", encoding="utf-8") as file:
             quarantine = tuple(Quarantined(**row) for row in csv.DictReader(file))
-        return cls(facts["source"], facts["fingerprint"], tuple(facts["class_names"]), splits, quarantine)
+        class_names = tuple(facts["class_names"])
+        return cls(facts["source"], facts["fingerprint"], class_names, splits, quarantine, facts["span"])

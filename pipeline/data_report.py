@@ -37,18 +37,34 @@ class Seen:
     Attributes:
       directory: The run's, with the report.
       findings: What speaks against the data.
-      quarantine: The images that were kept out, the worst first.
+      ingestion: What became of the images.
+      is_new: Whether they were read anew.
     """
 
     directory: Path
     findings: Findings
-    quarantine: tuple[Quarantined, ...]
+    ingestion: Ingestion
+    is_new: bool
+
+    @property
+    def quarantine(self) -> tuple[Quarantined, ...]:
+        """The images that were kept out, the worst first."""
+        return self.ingestion.quarantine
 
     def line(self) -> str:
-        """Names the report, and counts what was kept out, in a line for people."""
-        kept_out = len(self.quarantine)
-        counted = f"; {kept_out:,} image{'s' if kept_out > 1 else ''} kept out" if kept_out else ""
-        return f"Data report: {self.directory / names.REPORT_FILE}{counted}."
+        """Says which data they were, in a line for people."""
+        images = sum(counts.kept for counts in self.ingestion.splits.values())
+        new, kept_out = "new" if self.is_new else "unchanged", f", {len(self.quarantine):,} kept out"
+        return (
+            f"Data: span {self.ingestion.span}, {new}, {images:,} images{kept_out if self.quarantine else ''}; "
+            f"{self.directory / names.REPORT_FILE}"
+        )
+
+    def facts(self) -> dict[str, object]:
+        """Says the same in terms of JSON, for `summary.json`."""
+        counts = {split: dataclasses.asdict(found) for split, found in self.ingestion.splits.items()}
+        told = {"source": self.ingestion.source, names.FINGERPRINT: self.ingestion.fingerprint, "splits": counts}
+        return {names.SPAN: self.ingestion.span, "is_new": self.is_new, **told}
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Says what stops the run, a line each, what to do, and which images are the worst."""
@@ -85,14 +101,15 @@ def keep(nodes: Sequence[NodeRecord], directory: Path) -> Seen | None:
     for node, key, name in KEPT:
         if (folder := folders.get((node, key))) is not None:
             shutil.copyfile(folder / name, directory / name)
-    return _read(folders, directory)
+    read = any(node.id == "DatasetGen" and node.state == "ran" for node in nodes)
+    return _read(folders, directory, is_new=read)
 
 
-def _read(folders: Mapping[tuple[str, str], Path], directory: Path) -> Seen | None:
+def _read(folders: Mapping[tuple[str, str], Path], directory: Path, *, is_new: bool) -> Seen | None:
     report, ingestion = folders.get(("DataReport", "data_report")), folders.get(("DatasetGen", "ingestion"))
     if report is None or ingestion is None:
         return None
-    return Seen(directory, Findings.read(report), Ingestion.read(ingestion).quarantine)
+    return Seen(directory, Findings.read(report), Ingestion.read(ingestion), is_new)
 
 
 def _plain(text: str) -> Text:

@@ -198,6 +198,7 @@ def _write_summary(outcome: Outcome, config: Config) -> None:
         "seconds": outcome.seconds,
         "exit_code": int(outcome.code),
         "config": config.model_dump(mode="json", by_alias=True),
+        "data": outcome.data.facts() if outcome.data else None,
         "rows": [dataclasses.asdict(row) for row in outcome.rows],
         "nodes": [dataclasses.asdict(node) for node in outcome.nodes],
     }

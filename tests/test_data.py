@@ -81,7 +81,7 @@ def test_a_folder_becomes_a_model_that_answers_with_its_class_names(folder: Path
 
 def test_what_was_kept_out_is_told_and_counted(first: Any) -> None:
     done, _, directory = first
-    assert "1 image" in done.stdout
+    assert "Data: span 1, new, 360 images, 1 kept out; " in done.stdout
     with (directory / "quarantine.csv").open(newline="", encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
     assert (row["name"], row["class_name"], row["reason"]) == ("disc/torn.png", "disc", "truncated")
@@ -89,7 +89,8 @@ def test_what_was_kept_out_is_told_and_counted(first: Any) -> None:
 
 
 def test_unchanged_data_are_not_read_again_and_changed_data_are_the_next_span(folder: Path, first: Any) -> None:
-    _, summary, _ = run(folder)
+    done, summary, _ = run(folder)
+    assert "Data: span 1, unchanged, 360 images" in done.stdout
     assert {node["state"] for node in summary["nodes"]} == {"cached"}
     for path in (folder / "shapes").glob("*/*.png"):
         if path.name != "torn.png":
@@ -99,6 +100,7 @@ def test_unchanged_data_are_not_read_again_and_changed_data_are_the_next_span(fo
     states = {node["id"]: node["state"] for node in summary["nodes"]}
     assert (states["DatasetGen"], states["DataGate"], states["Trainer.lenet5"]) == ("ran", "failed", "skipped")
     assert "brightness" in done.stdout
+    assert (summary["data"]["span"], summary["data"]["is_new"]) == (2, True)
     assert "dataset.max_drift" in done.stdout
     assert (directory / "data_report.png").exists()
     assert list(Lineage(folder / "workspace" / "metadata.sqlite").spans("shapes").values()) == [1, 2]

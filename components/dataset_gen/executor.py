@@ -1,5 +1,6 @@
 """The work of DatasetGen."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         with self._make_beam_pipeline() as pipeline:
             units = source.units(pipeline, scratch)
             _ = units | "WriteExamples" >> beam.ParDo(ingest.WriteExamples(str(staging), rules))
-        settle.settle(staging, Path(ingestion.uri), source.facts, self._make_beam_pipeline).write(Path(ingestion.uri))
+        found = settle.settle(staging, Path(ingestion.uri), source.facts, self._make_beam_pipeline)
+        dataclasses.replace(found, span=exec_properties[names.SPAN]).write(Path(ingestion.uri))
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
         for split in SPLITS:
             settle.publish(staging, split, Path(artifact_utils.get_split_uri([examples], split)))

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from components.data_report.findings import FILL, MEND, Findings, Objection
-from components.ingestion import Ingestion, Quarantined
+from components.ingestion import Ingestion, Quarantined, SplitCounts
 from pipeline import data_report, run
 from pipeline.errors import ExitCode
 from pipeline.run import Outcome
@@ -30,7 +30,8 @@ def nodes(tmp_path):
         folders = {name: tmp_path / "tfx" / name for name in ("DatasetGen", "SchemaGen", "DataReport")}
         for folder in folders.values():
             folder.mkdir(parents=True)
-        Ingestion("pets", "f1", (), {}, tuple(quarantine)).write(folders["DatasetGen"])
+        splits = {"train": SplitCounts(1_000 + len(quarantine), 1_000, len(quarantine), {}, (1_000,))}
+        Ingestion("pets", "f1", ("cat",), splits, tuple(quarantine), 2).write(folders["DatasetGen"])
         Findings("pets", "f1", tuple(objections)).write(folders["DataReport"])
         (folders["DataReport"] / "data_report.html").write_text("<p>page</p>")
         (folders["DataReport"] / "data_report.png").write_bytes(b"picture")
@@ -75,7 +76,7 @@ def test_the_runs_folder_has_the_report_also_where_the_gate_stops_the_run(nodes,
     }
     assert seen.findings.objections == OBJECTIONS
     assert Outcome("1", [], stopped, 1.0, directory, seen).code == ExitCode.DATA_GATE
-    assert seen.line() == f"Data report: {directory / 'data_report.html'}."
+    assert seen.line() == f"Data: span 2, new, 1,000 images; {directory / 'data_report.html'}"
 
 
 def test_a_run_that_failed_before_the_report_has_none(nodes, directory):
@@ -97,7 +98,7 @@ def test_what_stops_a_run_is_a_line_each_and_the_ten_worst_images_follow(nodes, 
     assert text.count("truncated") == 11
     assert "The worst of 30 images that were kept out" in text
     assert str(directory / "quarantine.csv") in "".join(lines)
-    assert seen.line().endswith("; 30 images kept out.")
+    assert "1,000 images, 30 kept out; " in seen.line()
 
 
 def test_a_files_name_does_not_steer_the_terminal(nodes, directory):
