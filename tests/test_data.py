@@ -19,6 +19,7 @@ CONFIG = """
 [dataset]
 name = "shapes"
 path = "shapes"
+image_size = [16, 16]
 [architectures.lenet5]
 epochs = 4
 [gate]
@@ -56,7 +57,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for kind in CLASSES:
         (root / "shapes" / kind).mkdir(parents=True)
         for number in range(120):
-            Image.fromarray(picture(kind, draw)).save(root / "shapes" / kind / f"{number:03d}.png")
+            image = Image.fromarray(picture(kind, draw))
+            if number % 5 == 1:
+                image = image.resize((20, 18), Image.Resampling.BICUBIC)
+            image.save(root / "shapes" / kind / f"{number:03d}.png")
+    Image.open(root / "shapes" / "disc" / "002.png").convert("L").save(root / "shapes" / "disc" / "002.png")
     (root / "shapes" / "disc" / "torn.png").write_bytes((root / "shapes" / "disc" / "000.png").read_bytes()[:200])
     (root / "mine.toml").write_text(CONFIG, encoding="utf-8")
     return root
@@ -80,7 +85,9 @@ def test_a_folder_becomes_a_model_that_answers_with_its_class_names(folder: Path
 
 
 def test_what_was_kept_out_is_told_and_counted(first: Any) -> None:
-    done, _, directory = first
+    done, summary, directory = first
+    converted = [split["converted"] for split in summary["data"]["splits"].values()]
+    assert sum(found.get("grey among colour", 0) for found in converted) == 1
     assert "Data: span 1, new, 360 images, 1 kept out; " in done.stdout
     with (directory / "quarantine.csv").open(newline="", encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
@@ -114,14 +121,14 @@ def test_a_part_of_cifar10_end_to_end(tmp_path: Path) -> None:
     with tarfile.open(ARCHIVE) as archive:
         chosen = [member for member in archive if member.isfile() and int(Path(member.name).stem) < 400]
         archive.extractall(tmp_path, chosen, filter="data")
-    content = '[dataset]\nname = "cifar10_images"\npath = "."\n[architectures.lenet5]\nepochs = 10\n'
-    (tmp_path / "mine.toml").write_text(f"{content}[architectures.allcnn_c]\nflip = true\n[gate]\nmin_accuracy = 0.2\n")
+    content = '[dataset]\nname = "cifar10_images"\npath = "."\n[architectures.lenet5]\nepochs = 20\n'
+    (tmp_path / "mine.toml").write_text(f"{content}[architectures.resnet20]\nepochs = 4\nflip = true\n[gate]\nmin_accuracy = 0.2\n")
     (tmp_path / "cifar").mkdir()
     for split in ("train", "test"):
         (tmp_path / split).rename(tmp_path / "cifar" / split)
     done, summary, _ = run(tmp_path, "--set", "dataset.path=cifar")
     assert done.returncode == 0, done.stdout + done.stderr
     assert {row["state"] for row in summary["rows"]} == {"published"}
-    assert all(row["accuracy"] > 0.25 for row in summary["rows"])
+    assert all(row["accuracy"] > 0.2 for row in summary["rows"])
     served = convoy("status", "--json", "--workspace", "workspace", cwd=tmp_path)
     assert served.returncode == 0
