@@ -70,8 +70,8 @@ def scan(
                 digest, facts = _looked(look, path)
                 fresh += _lasting(about, name, stamp, digest, facts)
             found.append(Entry(name, path, stamp[0] if stamp else 0, digest, facts))
-        database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", fresh)
-        database.executemany("DELETE FROM files WHERE about = ? AND name = ?", [(about, name) for name in known])
+        database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", fresh)
+        database.executemany("DELETE FROM entries WHERE about = ? AND name = ?", [(about, name) for name in known])
     return found
 
 
@@ -92,7 +92,7 @@ def _opened(kept: Path) -> sqlite3.Connection:
     kept.parent.mkdir(parents=True, exist_ok=True)
     database = sqlite3.connect(kept, timeout=60)
     database.execute(
-        "CREATE TABLE IF NOT EXISTS files (about, name, size, changed, status, inode, settled, digest, facts, "
+        "CREATE TABLE IF NOT EXISTS entries (about, name, size, changed, status, inode, settled, digest, facts, "
         "PRIMARY KEY (about, name)) WITHOUT ROWID"
     )
     return database
@@ -100,7 +100,7 @@ def _opened(kept: Path) -> sqlite3.Connection:
 
 def _known(database: sqlite3.Connection, about: str) -> dict[str, tuple[Stamp, int, str, Any]]:
     rows = database.execute(
-        "SELECT name, size, changed, status, inode, settled, digest, facts FROM files WHERE about = ?", (about,)
+        "SELECT name, size, changed, status, inode, settled, digest, facts FROM entries WHERE about = ?", (about,)
     )
     return {name: ((*stamp,), settled, digest, json.loads(facts)) for name, *stamp, settled, digest, facts in rows}  # type: ignore[misc]
 
