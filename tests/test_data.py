@@ -25,6 +25,18 @@ epochs = 4
 [gate]
 min_accuracy = 0.5
 """
+CIFAR10 = """
+[dataset]
+name = "cifar10_images"
+path = "cifar10"
+[architectures.lenet5]
+epochs = 20
+[architectures.resnet20]
+epochs = 4
+flip = true
+[gate]
+min_accuracy = 0.2
+"""
 CLASSES = ("cross", "disc", "stripes")
 ARCHIVE = os.environ.get("CIFAR10_IMAGES", "")
 
@@ -121,12 +133,11 @@ def test_a_part_of_cifar10_end_to_end(tmp_path: Path) -> None:
     with tarfile.open(ARCHIVE) as archive:
         chosen = [member for member in archive if member.isfile() and int(Path(member.name).stem) < 400]
         archive.extractall(tmp_path, chosen, filter="data")
-    content = '[dataset]\nname = "cifar10_images"\npath = "."\n[architectures.lenet5]\nepochs = 20\n'
-    (tmp_path / "mine.toml").write_text(f"{content}[architectures.resnet20]\nepochs = 4\nflip = true\n[gate]\nmin_accuracy = 0.2\n")
-    (tmp_path / "cifar").mkdir()
+    (tmp_path / "mine.toml").write_text(CIFAR10, encoding="utf-8")
+    (tmp_path / "cifar10").mkdir()
     for split in ("train", "test"):
-        (tmp_path / split).rename(tmp_path / "cifar" / split)
-    done, summary, _ = run(tmp_path, "--set", "dataset.path=cifar")
+        (tmp_path / split).rename(tmp_path / "cifar10" / split)
+    done, summary, _ = run(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert {row["state"] for row in summary["rows"]} == {"published"}
     assert all(row["accuracy"] > 0.2 for row in summary["rows"])
