@@ -81,6 +81,11 @@ class Dataset(Section):
             value = getattr(self, key)
             if value is not None and not Path(value).is_dir():
                 raise ValueError(f"`dataset.{key}` must be a folder. Received: {value!r}.")
+        if self.path is not None and (self.data_dir or self.manual_dir):
+            raise ValueError(
+                "`dataset.data_dir` and `dataset.manual_dir` are for data sets of TFDS, and must be left out where "
+                f"`dataset.path` says what to read. Received: {self.data_dir or self.manual_dir!r}."
+            )
         if self.path is not None and not self.name.isidentifier():
             raise ValueError(
                 "`dataset.name` must be a word for models to be called after, where `dataset.path` says what to read. "

@@ -72,6 +72,25 @@ def title(name: str) -> str:
     return re.sub(r"[^a-z0-9_]", "_", name.partition(":")[0].lower())
 
 
+def require_unset(settings: Settings, kind: str, *keys: str) -> None:
+    """Checks that nothing is told that would mean nothing.
+
+    Args:
+      settings: As told.
+      kind: What the data set is: `a folder of images`.
+      *keys: Attributes that mean nothing there.
+
+    Raises:
+      DatasetError: One is set.
+    """
+    for key in keys:
+        if value := getattr(settings, key):
+            told = list(value) if isinstance(value, tuple) else value
+            raise DatasetError(
+                f"`dataset.{key}` must be left out for {kind}. Received: {told!r}, for {settings.name!r}."
+            )
+
+
 @dataclasses.dataclass(frozen=True)
 class DatasetFacts:
     """What training and serving need to know of a data set.

@@ -15,7 +15,7 @@ import apache_beam as beam
 from components import names
 from components.dataset_gen import index, inspection, splits
 from components.dataset_gen.errors import DatasetError, UnfitSourceError
-from components.dataset_gen.facts import DatasetFacts, Settings, image_shape
+from components.dataset_gen.facts import DatasetFacts, Settings, image_shape, require_unset
 from components.dataset_gen.inspection import Unfit
 from components.dataset_gen.units import Row, Unit
 
@@ -71,6 +71,7 @@ class FolderSource:
         Raises:
           DatasetError: It has no folders of classes.
         """
+        require_unset(settings, "a folder of images", "image", "label", "split", "class_names")
         self._settings, self._known = settings, known
         self._root = Path(settings.path)
         self._layout = _layout(self._root)

@@ -107,7 +107,7 @@ def _known(database: sqlite3.Connection, about: str) -> dict[str, tuple[Stamp, i
 
 def _told(paths: Sequence[str]) -> Iterator[str]:
     for count, path in enumerate(paths):
-        if count % REPORT_EVERY == 0:
+        if count and count % REPORT_EVERY == 0:
             progress.report(scanned=count, files=len(paths))
         yield path
 

@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from components import names
 from components.dataset_gen import archives, digits, splits
 from components.dataset_gen.errors import DatasetError
-from components.dataset_gen.facts import DatasetFacts, Settings, image_shape
+from components.dataset_gen.facts import DatasetFacts, Settings, image_shape, require_unset
 from components.dataset_gen.units import Row, Unit
 
 del digits  # Its import registers the builder.
@@ -48,6 +48,7 @@ class TfdsSource:
         Raises:
           DatasetError: TFDS doesn't know it.
         """
+        require_unset(settings, "a data set of TFDS", "split", "class_names")
         self._settings = settings
         self._builder = builder(settings)
 
@@ -140,23 +141,27 @@ def builder(settings: Settings) -> tfds.core.DatasetBuilder:
     try:
         return tfds.builder(settings.name, data_dir=settings.data_dir or settings.work_dir)
     except (ValueError, tfds.core.DatasetNotFoundError, AssertionError) as error:
-        raise DatasetError(_unknown(settings.name, error)) from error
+        raise DatasetError(_unknown(settings.name)) from error
 
 
-def _unknown(name: str, error: Exception) -> str:
+def _unknown(name: str) -> str:
     """Says that TFDS doesn't know a data set, or not that version or config of it."""
     bare = name.partition(":")[0].partition("/")[0]
     known = [*tfds.list_builders(with_community_datasets=False), "digits"]
     if bare in known:
-        return f"`dataset.name` must name a version and config that TFDS has. Received: {name!r}: {_first_line(error)}"
+        return f"`dataset.name` must name a version and config that TFDS has. Received: {name!r}; {_had(bare)}."
     near = difflib.get_close_matches(bare, known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     rule = "`dataset.name` must be a data set that TFDS knows, or `dataset.path` say where it is."
     return f"{rule} Received: {name!r}.{hint}"
 
 
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+def _had(name: str) -> str:
+    """Says which versions and configs a data set has."""
+    kind = tfds.builder_cls(name)
+    versions = [str(version) for version in (kind.VERSION, *kind.SUPPORTED_VERSIONS) if version]
+    kinds = {"version": versions, "config": list(kind.builder_configs)}
+    return "it has " + " and ".join(f"{what} {', '.join(found)}" for what, found in kinds.items() if found)
 
 
 def _feature(found_in: tfds.core.DatasetBuilder, kind: type, key: str, told: str) -> str:
@@ -164,9 +169,13 @@ def _feature(found_in: tfds.core.DatasetBuilder, kind: type, key: str, told: str
     found = [name for name, feature in found_in.info.features.items() if isinstance(feature, kind)]
     if told in found or (len(found) == 1 and not told):
         return told or found[0]
+    if not found:
+        raise DatasetError(
+            f"A data set with a feature of type {kind.__name__} is required. Received: {found_in.name!r} with none."
+        )
     raise DatasetError(
         f"`dataset.{key}` must name one of the data set's features of type {kind.__name__}. "
-        f"Received: {told or 'nothing'}, for {found_in.name!r} with {', '.join(found) or 'none'}."
+        f"Received: {told or 'nothing'}, for {found_in.name!r} with {', '.join(found)}."
     )
 
 

@@ -391,6 +391,7 @@ def test_whatever_a_toml_file_says_it_is_a_config_or_a_sentence(content, archite
             "`dataset.manual_dir` must be a folder. Received: '/no/such/place'.",
         ),
         ('name = "birds:1.0.0"\npath = "."', "`dataset.name` must be a word for models to be called after"),
+        ('name = "birds"\npath = "."\nmanual_dir = "."', "are for data sets of TFDS, and must be left out"),
         ('name = "mnist"\nimage_size = [0, 9]', "`dataset.image_size.0` must be greater than or equal to 1"),
         ('name = "mnist"\nchannels = 2', "`dataset.channels` must be 1 or 3. Received: 2."),
     ],

@@ -97,10 +97,33 @@ def test_a_name_near_to_none_gets_no_hint(tmp_path):
         facts("zzzzzzzzzzzzzz", tmp_path)
 
 
-@pytest.mark.parametrize("name", ["cifar10:9.9.9", "mnist_corrupted/no_such_noise"])
-def test_a_wrong_version_or_config_is_told_from_a_wrong_name(name, tmp_path):
-    with pytest.raises(DatasetError, match=f"must name a version and config that TFDS has. Received: '{name}'"):
+@pytest.mark.parametrize(
+    ("name", "had"),
+    [
+        ("cifar10:9.9.9", r"it has version 3\.0\.2\."),
+        ("mnist_corrupted/no_noise", "it has config identity, shot_noise, "),
+    ],
+)
+def test_a_wrong_version_or_config_is_told_from_a_wrong_name(name, had, tmp_path):
+    with pytest.raises(DatasetError, match=f"must name a version and config that TFDS has. Received: '{name}'; {had}"):
         facts(name, tmp_path)
+
+
+def test_a_data_set_without_images_is_refused(tmp_path):
+    with pytest.raises(DatasetError, match=r"A data set with a feature of type Image is required\. Received: 'imdb_"):
+        facts("imdb_reviews", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("image", "a"), ("label", "a"), ("split", "a"), ("class_names", ("a", "b"))]
+)
+def test_what_would_mean_nothing_is_refused(key, value, tmp_path):
+    (tmp_path / "pets" / "cat").mkdir(parents=True)
+    with pytest.raises(DatasetError, match=rf"`dataset\.{key}` must be left out for a folder of images\. Received: "):
+        facts("pets", tmp_path / "work", path=str(tmp_path / "pets"), **{key: value})
+    if key in {"split", "class_names"}:
+        with pytest.raises(DatasetError, match=rf"`dataset\.{key}` must be left out for a data set of TFDS"):
+            facts("digits", tmp_path / "work", **{key: value})
 
 
 def test_images_of_several_sizes_want_one_to_be_told(tmp_path):
