@@ -65,13 +65,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Before any gRPC: what a fork server has of it doesn't survive in its children.
     multiprocessing.set_forkserver_preload(PRELOADED)
     forkserver.ensure_running()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    # Ctrl-C by name too: what a shell starts in its background would ignore it.
+    for end in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(end, lambda *_: sys.exit())
     address, server = Pool.start(port=port)
     print(f"Workers for Beam address={address}", flush=True)
     try:
         signal.pause()
-    except KeyboardInterrupt:
-        pass
     finally:
         server.stop(0)
 
