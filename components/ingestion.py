@@ -65,6 +65,7 @@ class Ingestion:
       splits: Counts of train, validation and test.
       quarantine: All that was kept out, the worst first.
       span: Number of this content among those that the pipeline has read, from 1.
+      left_out: Images that were not read, by the name of their split, which has another purpose: `unlabelled`.
     """
 
     source: str
@@ -73,10 +74,12 @@ class Ingestion:
     splits: Mapping[str, SplitCounts]
     quarantine: tuple[Quarantined, ...] = ()
     span: int = 1
+    left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Writes both files."""
-        facts = {key: value for key, value in dataclasses.asdict(self).items() if key != "quarantine"}
+        facts = {key: value for key, value in vars(self).items() if key not in ("quarantine", "splits")}
+        facts["splits"] = {name: dataclasses.asdict(counts) for name, counts in self.splits.items()}
         (folder / INGESTION_FILE).write_text(json.dumps(facts, indent=1), encoding="utf-8")
         with (folder / QUARANTINE_FILE).open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, [field.name for field in dataclasses.fields(Quarantined)])
@@ -93,5 +96,5 @@ class Ingestion:
         }
         with (folder / QUARANTINE_FILE).open(newline="", encoding="utf-8") as file:
             quarantine = tuple(Quarantined(**row) for row in csv.DictReader(file))
-        class_names = tuple(facts["class_names"])
-        return cls(facts["source"], facts["fingerprint"], class_names, splits, quarantine, facts["span"])
+        known = {"class_names": tuple(facts["class_names"]), "splits": splits, "quarantine": quarantine}
+        return cls(**{**facts, **known})

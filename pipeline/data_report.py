@@ -54,11 +54,10 @@ class Seen:
     def line(self) -> str:
         """Says which data they were, in a line for people."""
         images = sum(counts.kept for counts in self.ingestion.splits.values())
-        new, kept_out = "new" if self.is_new else "unchanged", f", {len(self.quarantine):,} kept out"
-        return (
-            f"Data: span {self.ingestion.span}, {new}, {images:,} images{kept_out if self.quarantine else ''}; "
-            f"{self.directory / names.REPORT_FILE}"
-        )
+        told = [f"span {self.ingestion.span}", "new" if self.is_new else "unchanged", f"{images:,} images"]
+        told += [f"{len(self.quarantine):,} kept out"] if self.quarantine else []
+        told += [f"{split} not read ({count:,})" for split, count in self.ingestion.left_out.items()]
+        return f"Data: {', '.join(told)}; {self.directory / names.REPORT_FILE}"
 
     def facts(self) -> dict[str, object]:
         """Says the same in terms of JSON, for `summary.json`."""

@@ -31,7 +31,7 @@ BAR_WIDTH = 7
 # A plain view says no more often how far a long look at the data is.
 SAY_EVERY_S = 10.0
 # An event that has none of these is not for the screen.
-SHOWN = {"epoch", "trial"}
+SHOWN = {"epoch", "trial", "images"}
 # What a screen too low for all branches shows first.
 STANDINGS = ("running", "failed", "waiting", "skipped", "done")
 
@@ -67,9 +67,12 @@ class PlainView:
 
     def scanned(self, event: Event) -> None:
         """Says now and then how far it is."""
+        self._say(_scanned(event))
+
+    def _say(self, line: str) -> None:
         if time.monotonic() - self._said > SAY_EVERY_S:
             self._said = time.monotonic()
-            self._console.print(_scanned(event), highlight=False)
+            self._console.print(line, highlight=False)
 
     def observe(self, nodes: list[str]) -> Listener:
         """Counts the nodes."""
@@ -79,6 +82,8 @@ class PlainView:
     def _hear(self, record: NodeRecord, event: Event | None) -> None:
         if event is not None and "values" in event:
             self._console.print(f"{record.id} {_trial(event)}", highlight=False, markup=False, soft_wrap=True)
+        if event is not None and "images" in event:
+            self._say(_read(event))
         if event is not None or record.state == "running":
             return
         if record.state == "waiting":
@@ -190,9 +195,15 @@ def _scanned(event: Event) -> str:
     return f"looking at the data: {_number(event, 'scanned'):,.0f} of {_number(event, 'files'):,.0f} files"
 
 
+def _read(event: Event) -> str:
+    return f"reading the data: {_number(event, 'images'):,.0f} of {_number(event, 'of'):,.0f} images"
+
+
 def _bar(event: Event | None) -> RenderableType:
     if event is None:
         return Text()
+    if "images" in event:
+        return ProgressBar(total=_number(event, "of"), completed=_number(event, "images"), width=BAR_WIDTH)
     # A trial that has ended says no epoch any more.
     share = _number(event, "epoch") / _number(event, "epochs") if "epoch" in event else 1.0
     if "trial" in event:
@@ -214,7 +225,7 @@ def _now(branch: _Branch) -> Text:
     if failed:
         return Text(f"{failed[0].id.partition('.')[0]} failed: {failed[0].error}", style="red")
     if branch.event is not None:
-        return Text(_epoch(branch.event))
+        return Text(_read(branch.event) if "images" in branch.event else _epoch(branch.event))
     if running:
         return Text(", ".join(running), style="blue")
     if branch.standing == "waiting":

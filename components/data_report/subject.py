@@ -49,9 +49,11 @@ class Subject:
 
     @property
     def kept_out(self) -> str:
-        """What was kept out, in one sentence."""
+        """What was kept out, and what was not even read."""
         bad, read = total(self.ingestion)
-        return f"{bad:,} of {read:,} images were kept out ({share(bad, read)})." if bad else "No image was kept out."
+        kept = f"{bad:,} of {read:,} images were kept out ({share(bad, read)})." if bad else "No image was kept out."
+        unread = ", ".join(f"{split} ({images:,})" for split, images in self.ingestion.left_out.items())
+        return f"{kept} Splits that were not read: {unread}." if unread else kept
 
     @property
     def sizes(self) -> str:

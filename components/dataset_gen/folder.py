@@ -3,24 +3,21 @@
 import dataclasses
 import functools
 import hashlib
-import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 
 from components import names
-from components.dataset_gen import index, inspection, splits
+from components.dataset_gen import index, inspection, listing, splits
 from components.dataset_gen.errors import DatasetError, UnfitSourceError
 from components.dataset_gen.facts import DatasetFacts, Settings, image_shape, require_unset
 from components.dataset_gen.inspection import Unfit
+from components.dataset_gen.listing import Listing, Piece
 from components.dataset_gen.units import Row, Unit
-
-# Most of a unit, which becomes one file of examples a split.
-UNIT_FILES, UNIT_BYTES = 2_048, 64 << 20
 
 
 class File(NamedTuple):
@@ -29,16 +26,6 @@ class File(NamedTuple):
     path: str
     split: str
     class_name: str
-
-
-class Piece(NamedTuple):
-    """One image file, as a worker needs to know it."""
-
-    name: str
-    path: str
-    digest: str
-    label: int
-    split: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,81 +41,85 @@ class FolderUnit(Unit):
         Raises:
           UnfitSourceError: One has changed since the folder was looked at.
         """
-        for piece in json.loads(Path(self.listing).read_text(encoding="utf-8")):
-            yield _row(Piece(*piece))
+        return map(_row, listing.pieces(Path(self.listing)))
 
 
 class FolderSource:
     """Reads a folder of images."""
 
-    def __init__(self, settings: Settings, *, known: bool = False) -> None:
-        """Lists the folder; what is in the files is read when it is asked for.
+    def __init__(self, settings: Settings, known: str = "") -> None:
+        """Finds out what is in the folder, unless that is known.
 
         Args:
           settings: Where it is.
-          known: Whether what was found in the files at the start of a run holds; reading them will show.
+          known: Fingerprint that it had when the run began: what was listed then holds; reading the files will show.
 
         Raises:
-          DatasetError: It has no folders of classes.
+          DatasetError: It has no folders of classes, or no image.
         """
         require_unset(settings, "a folder of images", "image", "label", "split", "class_names")
-        self._settings, self._known = settings, known
-        self._root = Path(settings.path)
-        self._layout = _layout(self._root)
-        self._files = sorted(_files(self._layout))
-        self.available = tuple(self._layout) if len(self._layout) > 1 else (names.TRAIN,)
+        self._settings, self._root = settings, Path(settings.path)
+        self._listings = Path(settings.work_dir) / "listings" / hashlib.sha256(os.fsencode(self._root)).hexdigest()[:16]
+        self._listing = (known and Listing.read(self._listings, known)) or self._listed()
+
+    @property
+    def available(self) -> tuple[str, ...]:
+        """The splits that it has; others are carved from `train`."""
+        return self._listing.available
+
+    @property
+    def count(self) -> int:
+        """How many files it has that might be images."""
+        return self._listing.files
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """Nothing: all of a folder is read."""
+        return {}
 
     @functools.cached_property
     def facts(self) -> DatasetFacts:
         """What training and serving need to know."""
-        sizes = Counter(tuple(entry.facts) for entry in self._entries if entry.facts)
-        if not sizes:
-            raise DatasetError(f"A folder with images is required. Received: {self._root}, with no image in it.")
-        classes = {entry.name for folder in self._layout.values() for entry in _folders(folder)}
+        sizes = {(height, width, channels): count for height, width, channels, count in self._listing.sizes}
         shape = image_shape(self._settings, sizes)
-        told = index.fingerprint(self._entries)
-        return DatasetFacts(self._settings.title, str(self._root), shape, tuple(sorted(classes)), told)
-
-    @functools.cached_property
-    def _entries(self) -> list[index.Entry]:
-        paths = [file.path for file in self._files]
-        question = "the header of an image"
-        return index.scan(self._root, paths, _look, self._settings.index, question, trusting=self._known)
+        title, listed = self._settings.title, self._listing
+        return DatasetFacts(title, str(self._root), shape, listed.class_names, listed.fingerprint)
 
     def prepare(self) -> None:
         """Does nothing: a folder is read as it is."""
 
-    def units(self, pipeline: beam.Pipeline, scratch: Path) -> Any:
+    def units(self, pipeline: beam.Pipeline) -> Any:
         """Returns its units, a PCollection."""
-        units = [_listed(scratch / f"{number:06d}", pieces) for number, pieces in enumerate(self._parts())]
+        units = [FolderUnit(path.name, str(path)) for path in self._listing.units(self._listings)]
         return pipeline | "Files" >> beam.Create(units) | "Spread" >> beam.Reshuffle()
 
-    def _parts(self) -> Iterator[tuple[Piece, ...]]:
-        """Divides the files in the order of their digests: every unit has some of each class."""
-        labels = {name: label for label, name in enumerate(self.facts.class_names)}
-        pieces = [
-            (Piece(entry.name, entry.path, entry.digest, labels.get(file.class_name, -1), file.split), entry.size)
-            for entry, file in zip(self._entries, self._files, strict=True)
-        ]
-        pieces.sort(key=lambda one: (one[0].digest, one[0].name))
-        return _cut(pieces)
+    def _listed(self) -> Listing:
+        layout = _layout(self._root)
+        files = sorted(_files(layout))
+        paths = [file.path for file in files]
+        entries = index.scan(self._root, paths, _look, self._settings.index, "the header of an image")
+        sizes = Counter(tuple(entry.facts) for entry in entries if entry.facts)
+        if not sizes:
+            raise DatasetError(f"A folder with images is required. Received: {self._root}, with no image in it.")
+        class_names = sorted({entry.name for folder in layout.values() for entry in _folders(folder)})
+        listed = Listing(
+            index.fingerprint(entries, class_names),
+            tuple(class_names),
+            tuple(layout) if len(layout) > 1 else (names.TRAIN,),
+            tuple((*size, count) for size, count in sizes.items()),
+            len(files),
+        )
+        if Listing.read(self._listings, listed.fingerprint) is None:
+            listed.write(self._listings, _pieces(entries, files, class_names))
+        return listed
 
 
-def _listed(listing: Path, pieces: tuple[Piece, ...]) -> FolderUnit:
-    listing.write_text(json.dumps(pieces), encoding="utf-8")
-    return FolderUnit(listing.name, str(listing))
-
-
-def _cut(pieces: Iterable[tuple[Piece, int]]) -> Iterator[tuple[Piece, ...]]:
-    unit: list[Piece] = []
-    total = 0
-    for piece, size in pieces:
-        if len(unit) == UNIT_FILES or (unit and total + size > UNIT_BYTES):
-            yield tuple(unit)
-            unit, total = [], 0
-        unit.append(piece)
-        total += size
-    yield tuple(unit)
+def _pieces(
+    entries: Iterable[index.Entry], files: Iterable[File], class_names: Sequence[str]
+) -> Iterator[tuple[Piece, int]]:
+    labels = {name: label for label, name in enumerate(class_names)}
+    for entry, file in zip(entries, files, strict=True):
+        yield Piece(entry.name, entry.path, entry.digest, labels.get(file.class_name, -1), file.split), entry.size
 
 
 def _layout(root: Path) -> dict[str, Path]:
@@ -157,7 +148,7 @@ def _files(layout: dict[str, Path]) -> Iterator[File]:
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             first = next(iter(Path(place).relative_to(folder).parts), "")
             for name in files:
-                known = Path(name).suffix.lower() in inspection.KNOWN_SUFFIXES
+                known = os.path.splitext(name)[1].lower() in inspection.KNOWN_SUFFIXES  # noqa: PTH122 -- done for every file
                 if not name.startswith(".") and (first or known):
                     yield File(f"{place}/{name}", split, first)
 
@@ -175,9 +166,15 @@ def _row(piece: Piece) -> Row:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 -- done for every image
             encoded = file.readall()
     except OSError as error:
-        return Row(name, b"", label, split, Unfit("unreadable", error.strerror or ""))
+        if not digest:
+            return Row(name, b"", label, split, Unfit("unreadable", error.strerror or ""))
+        raise _changed(path) from error
     if digest and hashlib.sha256(encoded).hexdigest() != digest:
-        raise UnfitSourceError(
-            f"Files that stay as they are while they are read are required. Received: {path}; run again."
-        )
+        raise _changed(path)
     return Row(name, encoded, label, split)
+
+
+def _changed(path: str) -> UnfitSourceError:
+    return UnfitSourceError(
+        f"Files that stay as they are while they are read are required. Received: {path}; run again."
+    )

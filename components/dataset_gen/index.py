@@ -41,9 +41,7 @@ class Entry(NamedTuple):
 Look = Callable[[str], tuple[str, Any]]
 
 
-def scan(
-    folder: Path, paths: Sequence[str], look: Look, kept: Path, question: str, *, trusting: bool = False
-) -> list[Entry]:
+def scan(folder: Path, paths: Sequence[str], look: Look, kept: Path, question: str) -> list[Entry]:
     """Reads files, or remembers what they held.
 
     Args:
@@ -52,7 +50,6 @@ def scan(
       look: Reads one. Its answers are remembered by the file's size, times and inode.
       kept: Database of what is remembered; made if need be.
       question: What `look` asks, and what its answer depends on.
-      trusting: Whether what is remembered holds unseen: for who notices a change by himself, by the digest.
 
     Returns:
       An entry a file, in their order.
@@ -65,8 +62,8 @@ def scan(
         for path in _told(paths):
             name = display_name(path[prefix:])
             old, settled, digest, facts = known.pop(name, (None, 0, "", None))
-            stamp = old if trusting and old else _stamp(path)
-            if stamp is None or old != stamp or not (settled or trusting):
+            stamp = _stamp(path)
+            if stamp is None or old != stamp or not settled:
                 digest, facts = _looked(look, path)
                 fresh += _lasting(about, name, stamp, digest, facts)
             found.append(Entry(name, path, stamp[0] if stamp else 0, digest, facts))
@@ -75,9 +72,9 @@ def scan(
     return found
 
 
-def fingerprint(entries: Iterable[Entry]) -> str:
-    """Digests names, sizes and contents, in whatever order they come; 64 hexadecimal digits."""
-    total = hashlib.sha256()
+def fingerprint(entries: Iterable[Entry], class_names: Sequence[str]) -> str:
+    """Digests names, sizes and contents, in whatever order they come, and the classes; 64 hexadecimal digits."""
+    total = hashlib.sha256(json.dumps(class_names).encode())
     for row in sorted((entry.name, entry.size, entry.digest) for entry in entries):
         total.update(json.dumps(row).encode())
     return total.hexdigest()

@@ -96,7 +96,7 @@ class RecordSource:
         if not sizes:
             raise DatasetError(f"TFRecord files with images are required. Received: {self._root}, with no image in it.")
         shape = image_shape(self._settings, sizes)
-        told = index.fingerprint(self._entries)
+        told = index.fingerprint(self._entries, self._class_names)
         return DatasetFacts(self._settings.title, str(self._root), shape, self._class_names, told)
 
     @property
@@ -106,12 +106,21 @@ class RecordSource:
             return tuple({split for entry in self._entries for split in entry.facts["splits"]})
         return tuple({_split_of(self._root, path) for path in self._files})
 
+    @property
+    def count(self) -> int:
+        """How many images of known size it has."""
+        return sum(count for entry in self._entries for *_, count in entry.facts["sizes"])
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """Nothing: all records are read."""
+        return {}
+
     def prepare(self) -> None:
         """Does nothing: records are read as they are."""
 
-    def units(self, pipeline: beam.Pipeline, scratch: Path) -> Any:
+    def units(self, pipeline: beam.Pipeline) -> Any:
         """Returns its units, a PCollection."""
-        del scratch
         labels = self._labels
         parts = [
             RecordUnit(

@@ -72,3 +72,8 @@ class Report:
 def kept(folder: Path) -> np.ndarray:
     """Reads the images kept of one unit: an array of `KEPT`, in the order in which they came."""
     return np.fromfile(folder / KEPT_FILE, KEPT)
+
+
+def images_done(staging: Path) -> int:
+    """Counts the images kept of the units that are done, whose folders lie in `staging`."""
+    return sum(path.stat().st_size for path in staging.glob(f"[!.]*/{KEPT_FILE}")) // KEPT.itemsize

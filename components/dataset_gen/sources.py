@@ -1,5 +1,6 @@
 """Where images come from: what the graph must know of a data set before it is read, and how it is read."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,8 @@ class Source(Protocol):
     Attributes:
       facts: What training and serving need to know; reading them checks that it can be used.
       available: The splits that it has; known once it is prepared.
+      count: How many images it has, or about; known likewise.
+      left_out: How many images lie in splits that are none of ours; known likewise.
     """
 
     @property
@@ -25,19 +28,27 @@ class Source(Protocol):
     def available(self) -> tuple[str, ...]:
         """The splits that it has."""
 
+    @property
+    def count(self) -> int:
+        """How many images it has, or about."""
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """How many images lie in splits that are none of ours, by the split's name."""
+
     def prepare(self) -> None:
         """Does what must be done once before it can be read."""
 
-    def units(self, pipeline: beam.Pipeline, scratch: Path) -> Any:
-        """Returns the PCollection of its units (`components.dataset_gen.units`); `scratch` is an empty folder."""
+    def units(self, pipeline: beam.Pipeline) -> Any:
+        """Returns the PCollection of its units (`components.dataset_gen.units`)."""
 
 
-def opened(settings: Settings, *, known: bool = False) -> Source:
+def opened(settings: Settings, known: str = "") -> Source:
     """Opens a data set.
 
     Args:
       settings: Where it is, and how to read it.
-      known: Whether what a run found in it at its start holds; what has changed since shows when it is read.
+      known: Fingerprint that it had when the run began; what has changed since shows when it is read.
 
     Raises:
       DatasetError: There is no such data set.
@@ -52,4 +63,4 @@ def opened(settings: Settings, *, known: bool = False) -> Source:
     from components.dataset_gen.folder import FolderSource
     from components.dataset_gen.record_files import RecordSource, record_files
 
-    return RecordSource(settings) if record_files(folder) else FolderSource(settings, known=known)
+    return RecordSource(settings) if record_files(folder) else FolderSource(settings, known)

@@ -6,7 +6,6 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -79,14 +78,24 @@ class TfdsSource:
         """The splits that it has; others are carved from `train`."""
         return tuple(self._splits)
 
+    @property
+    def count(self) -> int:
+        """How many images it has in the splits that are read."""
+        return sum(int(self._builder.info.splits[name].num_examples) for name in self._splits.values())
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """Counts the images of the splits that serve another purpose, such as `unlabelled`."""
+        found = self._builder.info.splits
+        return {name: int(found[name].num_examples) for name in found if name not in self._splits.values()}
+
     def prepare(self) -> None:
         """Makes TFDS's own files, once."""
         config = tfds.download.DownloadConfig(manual_dir=self._settings.manual_dir or None, try_download_gcs=False)
         self._builder.download_and_prepare(download_config=config)
 
-    def units(self, pipeline: beam.Pipeline, scratch: Path) -> Any:
+    def units(self, pipeline: beam.Pipeline) -> Any:
         """Returns its units, a PCollection."""
-        del scratch
         parts = [self._read(pipeline, split, name) for split, name in self._splits.items()]
         return parts | "AllSplits" >> beam.Flatten()
 

@@ -1,5 +1,6 @@
 """DatasetGen's executor, through Beam, on real folders with everything that goes wrong in them."""
 
+import contextvars
 import io
 import shutil
 
@@ -9,7 +10,8 @@ import tensorflow as tf
 from pictures import BAD, folder_of, save
 from PIL import Image
 
-from components.dataset_gen import rules, scans, sources
+from components import progress
+from components.dataset_gen import executor, index, listing, rules, scans, sources
 from components.dataset_gen.component import DatasetGen
 from components.dataset_gen.errors import DatasetError, UnfitSourceError
 from components.dataset_gen.facts import Settings
@@ -199,13 +201,14 @@ def test_two_workers_write_what_one_does(execute, records, tmp_path):
     assert Ingestion.read(tmp_path / "one" / "ingestion") == Ingestion.read(tmp_path / "two" / "ingestion")
 
 
-def test_a_folder_that_changes_meanwhile_is_refused(execute, tmp_path):
+def test_what_is_added_meanwhile_waits_for_the_next_run(execute, tmp_path):
     folder = folder_of(tmp_path / "pets", {"cat": 5, "dog": 5})
     settings = Settings("pets", str(tmp_path / "work"), path=str(folder))
     component = DatasetGen(settings, sources.opened(settings).facts.fingerprint)
     save(folder / "cat" / "new.png", 1_000)
-    with pytest.raises(UnfitSourceError, match=r"stays as it is during a run .* Received: .*pets, changed since"):
-        execute(component, tmp_path / "out")
+    execute(component, tmp_path / "out")
+    assert sum(counts.read for counts in Ingestion.read(tmp_path / "out" / "ingestion").splits.values()) == 10
+    assert sources.opened(settings).facts.fingerprint != component.exec_properties["fingerprint"]
 
 
 def test_images_of_several_sizes_want_one_to_be_told(tmp_path):
@@ -242,12 +245,58 @@ def test_every_reason_is_told_of():
     assert set(BAD) <= set(rules.QUARANTINED)
 
 
-def test_a_file_that_changes_meanwhile_is_refused(execute, tmp_path):
+@pytest.mark.parametrize("change", [lambda path: save(path, 1_000), lambda path: path.unlink()])
+def test_a_file_that_changes_meanwhile_is_refused(change, execute, tmp_path):
     folder = folder_of(tmp_path / "pets", {"cat": 5, "dog": 5})
     settings = Settings("pets", str(tmp_path / "work"), path=str(folder))
     component = DatasetGen(settings, sources.opened(settings).facts.fingerprint)
-    save(folder / "cat" / "0001.png", 1_000)
+    change(folder / "cat" / "0001.png")
     with pytest.raises(
         Exception, match=r"Files that stay as they are while they are read are required. Received: .*0001"
     ):
         execute(component, tmp_path / "out")
+
+
+def test_a_class_more_is_other_data_even_without_an_image(tmp_path):
+    folder = folder_of(tmp_path / "pets", {"bee": 3, "cat": 3})
+    settings = Settings("pets", str(tmp_path / "work"), path=str(folder))
+    before = sources.opened(settings).facts
+    (folder / "ape").mkdir()
+    after = sources.opened(settings).facts
+    assert after.class_names == ("ape", *before.class_names)
+    assert after.fingerprint != before.fingerprint
+
+
+def test_what_was_listed_when_the_run_began_is_not_looked_for_again(tmp_path, monkeypatch):
+    folder = folder_of(tmp_path / "pets", {"cat": 20, "dog": 20})
+    settings = Settings("pets", str(tmp_path / "work"), path=str(folder))
+    known = sources.opened(settings).facts
+    monkeypatch.setattr(index, "scan", None)
+    assert sources.opened(settings, known.fingerprint).facts == known
+
+
+def test_a_listing_that_is_gone_is_made_again_and_old_ones_go(tmp_path):
+    folder = folder_of(tmp_path / "pets", {"cat": 20, "dog": 20})
+    settings = Settings("pets", str(tmp_path / "work"), path=str(folder))
+    first = sources.opened(settings).facts
+    shutil.rmtree(tmp_path / "work" / "listings")
+    assert sources.opened(settings, first.fingerprint).facts == first
+    save(folder / "cat" / "new.png", 1_000)
+    second = sources.opened(settings).facts
+    assert [path.name for path in (tmp_path / "work" / "listings").glob("*/*")] == [second.fingerprint]
+
+
+def test_tells_how_many_images_are_read(ingest, tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(executor, "REPORT_EVERY_S", 0.01)
+    monkeypatch.setattr(listing, "UNIT_FILES", 10)
+    folder = folder_of(tmp_path / "pets", {"cat": 30, "dog": 30})
+    contextvars.copy_context().run(
+        lambda: (
+            progress.listen(told.append),
+            ingest(Settings("pets", str(tmp_path / "work"), path=str(folder)), tmp_path / "out"),
+        )
+    )
+    read = [event["images"] for event in told if "images" in event]
+    assert read == sorted(read)
+    assert (read[0], read[-1], told[-1]["of"]) == (0, 60, 60)

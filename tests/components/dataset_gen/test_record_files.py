@@ -9,6 +9,7 @@ import tensorflow as tf
 from pictures import BAD, encoded, pixels
 
 from components.dataset_gen import sources, tfrecords
+from components.dataset_gen.component import DatasetGen
 from components.dataset_gen.errors import DatasetError, UnfitSourceError
 from components.dataset_gen.facts import Settings
 from components.ingestion import Ingestion
@@ -162,6 +163,14 @@ def test_what_we_write_tensorflow_reads_and_the_other_way_round(tmp_path):
             file.write(record * number)
     read = tf.data.TFRecordDataset(str(tmp_path / "x.gz"), "GZIP").as_numpy_iterator()
     assert list(read) == list(tfrecords.read(tmp_path / "x.gz")) == [b"", record, record * 2]
+
+
+def test_records_that_change_meanwhile_are_refused(execute, settings, tmp_path):
+    write(tmp_path / "shots" / "x.tfrecords", rows(0, 40, kind=lambda row: row % 2))
+    component = DatasetGen(settings(), sources.opened(settings()).facts.fingerprint)
+    write(tmp_path / "shots" / "y.tfrecords", rows(40, 40, kind=lambda row: row % 2))
+    with pytest.raises(UnfitSourceError, match=r"stays as it is during a run .* Received: .*shots, changed since"):
+        execute(component, tmp_path / "out")
 
 
 def test_our_own_examples_can_be_read_again(ingested, ingest, records, tmp_path):

@@ -69,6 +69,13 @@ class StampsWithoutLabel(Stamps):
             yield row, {"stamp": np.full((4, 6, 3), row, np.uint8), "age": row % 2 if first == 0 else -1}
 
 
+class StampsAndUnlabelled(Stamps):
+    """A split for another purpose, as STL-10 has it."""
+
+    def _split_generators(self, dl_manager):
+        return super()._split_generators(dl_manager) | {"unlabelled": self._generate_examples(100, 130)}
+
+
 def facts(name, folder, **settings):
     return sources.opened(Settings(name, str(folder), **settings)).facts
 
@@ -156,6 +163,13 @@ def test_a_split_that_is_missing_is_carved_from_train(ingest, records, tmp_path)
 def test_without_a_train_split_there_is_nothing_to_learn_from(ingest, tmp_path):
     with pytest.raises(DatasetError, match=r"A data set with a `train` split is required. Received: .* with test"):
         ingest(Settings("stamps_to_test_on", str(tmp_path / "data")), tmp_path)
+
+
+def test_splits_that_are_not_read_are_counted(ingest, tmp_path):
+    ingest(Settings("stamps_and_unlabelled", str(tmp_path / "data")), tmp_path)
+    found = Ingestion.read(tmp_path / "ingestion")
+    assert found.left_out == {"unlabelled": 30}
+    assert sum(counts.read for counts in found.splits.values()) == 54
 
 
 def test_labels_that_mean_nothing_are_kept_out(ingest, tmp_path):
