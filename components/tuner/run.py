@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.components.tuner.component import TunerFnResult
 
-from components.trainer import input_pipeline
+from components.trainer import classes, input_pipeline
 from components.trainer.run import TrainingPlan
 from components.tuner import space
 from components.tuner.search import Data, Search
@@ -26,9 +26,13 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
 
     Args:
       fn_args: TFX's; `train_files` and `eval_files` are the transformed train and validation splits.
+
+    Raises:
+      classes.ClassNamesError: The data name a class otherwise than the model would.
     """
     config = fn_args.custom_config
     plan, tune, tuner = TrainingPlan.from_config(config), config["tune"], config["tuner"]
+    classes.require(fn_args.transform_graph_path, plan.class_names)
     number = space.trials(tune, tuner["trials"])
     search = Search(
         plan=plan,

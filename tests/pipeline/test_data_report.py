@@ -1,5 +1,6 @@
 """What a run's folder, the screen and MLflow have of the data."""
 
+import dataclasses
 import io
 import re
 
@@ -99,6 +100,12 @@ def test_what_stops_a_run_is_a_line_each_and_the_ten_worst_images_follow(nodes, 
     assert "The worst of 30 images that were kept out" in text
     assert str(directory / "quarantine.csv") in "".join(lines)
     assert "1,000 images, 30 kept out; " in seen.line()
+
+
+def test_says_which_splits_were_not_read(nodes, directory):
+    seen = data_report.keep(nodes(), directory)
+    other = dataclasses.replace(seen, ingestion=dataclasses.replace(seen.ingestion, left_out={"unlabelled": 70_000}))
+    assert "1,000 images, unlabelled not read (70,000); " in other.line()
 
 
 def test_a_files_name_does_not_steer_the_terminal(nodes, directory):

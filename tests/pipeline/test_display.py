@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 
 import models
+from pipeline import display
 from pipeline.display import STARTING, LiveView, PlainView, _bar
 from pipeline.runners.local import NodeRecord
 
@@ -135,6 +136,20 @@ def test_plain_lines_say_each_end_once():
         f"[2/3] Trainer.lenet5 failed seconds=2.5 error={'[red] ' + LONG!r}",
         "[3/3] Evaluator.lenet5 skipped seconds=0.0 error='needs Trainer.lenet5'",
     ]
+
+
+READ = {"images": 12_345, "of": 60_000}
+
+
+def test_both_views_say_how_far_the_reading_of_the_data_is(monkeypatch):
+    monkeypatch.setattr(display, "SAY_EVERY_S", 0.0)
+    console = Console(file=io.StringIO(), width=120)
+    plain, live = PlainView(console), LiveView(Live(console=console, auto_refresh=False))
+    for view in (plain, live):
+        view.observe(["DatasetGen"])(NodeRecord("DatasetGen", "running"), READ)
+    assert console.file.getvalue() == "reading the data: 12,345 of 60,000 images\n"
+    assert "reading the data: 12,345 of 60,000 images" in draw(live, 80)[0]
+    assert _bar(READ).completed / _bar(READ).total == 12_345 / 60_000
 
 
 TRIAL = {"trial": 3, "trials": 8, "best_val_accuracy": 0.9567}

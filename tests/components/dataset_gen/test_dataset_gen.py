@@ -13,7 +13,7 @@ from PIL import Image
 from components import progress
 from components.dataset_gen import executor, index, listing, rules, scans, sources
 from components.dataset_gen.component import DatasetGen
-from components.dataset_gen.errors import DatasetError, UnfitSourceError
+from components.dataset_gen.errors import DatasetError
 from components.dataset_gen.facts import Settings
 from components.ingestion import Ingestion
 

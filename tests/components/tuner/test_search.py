@@ -15,6 +15,7 @@ from tfx.proto import trainer_pb2
 import models
 from components import progress
 from components.trainer import checkpoints, run
+from components.trainer.classes import ClassNamesError
 from components.tuner.run import tuner_fn
 from components.tuner.search import SearchFailedError
 
@@ -44,27 +45,31 @@ def configured(tune=SPACE, *, trials=3, algorithm="random", epochs=None, **chang
 
 
 @pytest.fixture
-def search(few):
+def search(few, transformed):
     """Searches on the few examples; returns the trials as TFX lists them, and all that was reported."""
 
     def run_search(node, number=1, **config):
         events = []
         progress.listen(events.append)
         try:
-            return found(few, node, number, **config), events
+            return found(few, transformed["transform_graph"].uri, node, number, **config), events
         finally:
             progress.listen(lambda event: None)
 
     return run_search
 
 
-def found(few, node, number, **config):
+def found(few, graph, node, number, **config):
     working = node / ".system" / "executor_execution" / str(number) / ".temp" / "1"
     working.mkdir(parents=True)
     train_files, eval_files = ([pattern] for pattern in few)
     result = tuner_fn(
         FnArgs(
-            working_dir=str(working), train_files=train_files, eval_files=eval_files, custom_config=configured(**config)
+            working_dir=str(working),
+            train_files=train_files,
+            eval_files=eval_files,
+            transform_graph_path=graph,
+            custom_config=configured(**config),
         )
     )
     result.tuner.search(**result.fit_kwargs)
@@ -112,6 +117,11 @@ def trained(inputs, best, root):
 
 def read(artifact, name):
     return json.loads((Path(artifact.uri) / name).read_text())
+
+
+def test_classes_of_other_names_are_refused_before_any_trial(search, tmp_path):
+    with pytest.raises(ClassNamesError, match="Label 0 must be 'none'"):
+        search(tmp_path, class_names=["none", *map(str, range(1, 10))])
 
 
 def test_the_component_writes_the_best_of_its_trials(component):
@@ -250,19 +260,19 @@ class Killer(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def search_until_killed(few, node, step):
+def search_until_killed(few, graph, node, step):
     """Searches, with a checkpoint an epoch, and dies by SIGKILL after so many steps of all trials together."""
     checkpoints.SAVE_EVERY_S = 0.0
     Killer.left = step
     fit = keras.Model.fit
     keras.Model.fit = lambda *given, callbacks, **options: fit(*given, callbacks=[*callbacks, Killer()], **options)
-    found(few, node, 1, epochs=2, tune={"batch_size": [32, 64, 80]}, algorithm="grid")
+    found(few, graph, node, 1, epochs=2, tune={"batch_size": [32, 64, 80]}, algorithm="grid")
 
 
-def test_killed_in_the_middle_it_ends_as_a_search_that_nothing_stopped(start_child, search, few, tmp_path):
+def test_killed_in_the_middle_it_ends_as_a_search_that_nothing_stopped(start_child, search, few, transformed, tmp_path):
     """Of 10, 5 and 4 steps an epoch, the kill comes in the second epoch of the second trial."""
     node = tmp_path / "node"
-    process, _ = start_child(search_until_killed, few, node, 27)
+    process, _ = start_child(search_until_killed, few, transformed["transform_graph"].uri, node, 27)
     process.join()
     assert process.exitcode == -signal.SIGKILL
     options = {"epochs": 2, "tune": {"batch_size": [32, 64, 80]}, "algorithm": "grid"}
