@@ -19,8 +19,6 @@ from components.data_report import charts, findings
 from components.data_report.samples import PER_CLASS
 from components.data_report.subject import Subject, counted, cut
 
-# Classes whose images are shown, the largest first.
-MOST_CLASSES = 20
 DPI = 110
 # Of a chart on the page: as wide as a column, sharp on a phone.
 CHART_INCHES = (4.8, 3.1)
@@ -73,10 +71,8 @@ def chart(draw: Callable[[Axes, Subject], None], subject: Subject) -> bytes:
 
 
 def shown(subject: Subject) -> list[int]:
-    """Chooses the classes whose images are shown: the largest of the train split, in the order of the labels."""
-    having = [label for label, pictures in subject.samples.pictures.items() if pictures]
-    train = subject.ingestion.splits[names.TRAIN].classes
-    return sorted(sorted(having, key=lambda label: (-train[label], label))[:MOST_CLASSES])
+    """Lists the classes whose images are shown, in the order of the labels."""
+    return sorted(label for label, pictures in subject.samples.pictures.items() if pictures)
 
 
 def rest(subject: Subject) -> str:

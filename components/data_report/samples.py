@@ -10,6 +10,8 @@ from PIL import Image
 
 from components import names
 
+# Classes of which images are kept, the largest ones.
+MOST_CLASSES = 20
 PER_CLASS = 8
 # Pixels of the longer side; a smaller image stays as it is.
 THUMBNAIL = 128
@@ -25,7 +27,8 @@ class Samples:
     Attributes:
       seen: How many were looked at.
       sizes: How many of them have each width and height, in pixels.
-      pictures: At most `PER_CLASS` of each class, by label; grey or RGB, at most `THUMBNAIL` pixels wide and high.
+      pictures: At most `PER_CLASS` of each of the `MOST_CLASSES` largest classes, by label; grey or RGB, at most
+        `THUMBNAIL` pixels wide and high.
     """
 
     seen: int
@@ -40,7 +43,8 @@ def draw(folder: Path, classes: Sequence[int]) -> Samples:
       folder: With its gzipped TFRecords.
       classes: Images of each class, by label.
     """
-    wanting = {label: min(count, PER_CLASS) for label, count in enumerate(classes) if count}
+    largest = sorted(range(len(classes)), key=lambda label: (-classes[label], label))[:MOST_CLASSES]
+    wanting = {label: min(classes[label], PER_CLASS) for label in largest}
     sizes: Counter[tuple[int, int]] = Counter()
     pictures: defaultdict[int, list[Image.Image]] = defaultdict(list)
     for label, size, encoded in _examples(folder, MOST):

@@ -12,8 +12,9 @@ from google.protobuf import text_format
 from PIL import Image
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
+from components.data_report import samples
 from components.data_report.findings import Findings
-from components.ingestion import Quarantined
+from components.ingestion import Ingestion, Quarantined
 
 # To matplotlib, what is between dollars is mathematics, and this is a mistake in it.
 EVIL = r"$\x$<script>alert(1)</script>"
@@ -198,9 +199,21 @@ def test_two_hundred_classes_of_grey_and_coloured_images_of_all_sizes(report, in
     page = page_of(folder)
     assert "180 smaller classes not shown." in page.text
     assert page.text.count("日本語") == 1  # In the table of all classes.
-    samples = [picture for picture in page.pictures() if max(picture.size) <= 128]
-    assert len(samples) == 8 + 19 * 2
-    assert {picture.mode for picture in samples} == {"L", "RGB"}
-    assert {max(picture.size) for picture in samples} == {1, 64, 128}
-    assert (128, 9) in {picture.size for picture in samples}
+    small = [picture for picture in page.pictures() if max(picture.size) <= 128]
+    assert len(small) == 8 + 19 * 2
+    assert {picture.mode for picture in small} == {"L", "RGB"}
+    assert {max(picture.size) for picture in small} == {1, 64, 128}
+    assert (128, 9) in {picture.size for picture in small}
     Image.open(folder / "data_report.png").verify()
+
+
+def test_pictures_are_kept_of_the_largest_classes_alone(ingested, noise):
+    """However many classes and images there are, the report holds no more than it shows."""
+    class_names = tuple(f"class {number}" for number in range(1_000))
+    picture = noise(1)[0][0]
+    rows = [(picture, label) for label in range(1_000) for _ in range(12 if label % 50 == 7 else 3)]
+    found = ingested({"train": rows}, class_names=class_names)
+    classes = Ingestion.read(Path(found["ingestion"].uri)).splits["train"].classes
+    drawn = samples.draw(Path(found["examples"].uri) / "Split-train", classes)
+    assert sorted(label for label, pictures in drawn.pictures.items() if pictures) == list(range(7, 1_000, 50))
+    assert {len(pictures) for pictures in drawn.pictures.values()} == {8}
