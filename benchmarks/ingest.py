@@ -5,8 +5,9 @@
 
 The plain loop is what one would write without Convoy: for each file, read, decode and check it (by the same rules,
 copies included), make a tf.train.Example, and write it with TensorFlow's writer. Every side works in a process of its
-own that has imported what it needs. A ratio of 1 means as many images a second as the loop. Then the peak memory of
-DatasetGen, on a quarter of the images and on all. Writes `benchmarks/results/ingest.json`.
+own that has imported what it needs. A ratio of 1 means as many images a second as the loop. The same with photographs,
+since what a run costs beside its images, and what a second worker costs before it works, are the same for both. Then
+the peak memory of DatasetGen, on a quarter of the images and on all. Writes `benchmarks/results/ingest.json`.
 """
 
 import argparse
@@ -25,6 +26,7 @@ import numpy as np
 from measured import RESULTS, circumstances
 
 GENERATED = 20_000
+PHOTOGRAPHS = 4_000
 IN_MEMORY: list[str] = []
 TWO_WORKERS = ["--direct_num_workers=2"]
 
@@ -37,13 +39,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = images(arguments.source, Path(scratch) / "images")
         content = {**circumstances(), **measure(folder, Path(scratch), arguments.rounds)}
+        content |= memory(folder, Path(scratch))
+        folder = generate(Path(scratch) / "photographs", PHOTOGRAPHS, (480, 640))
+        content["photographs"] = measure(folder, Path(scratch), arguments.rounds)
     (RESULTS / "ingest.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def images(source: Path | None, target: Path) -> Path:
     """Returns a folder of images: the one that is named, an archive's, or a generated one."""
     if source is None:
-        return generate(target)
+        return generate(target, GENERATED, (32, 32))
     if source.is_dir():
         return source
     with tarfile.open(source) as archive:
@@ -51,21 +56,24 @@ def images(source: Path | None, target: Path) -> Path:
     return target
 
 
-def generate(target: Path) -> Path:
-    """Draws smooth random images, as JPEG files of two splits and ten classes."""
+def generate(target: Path, count: int, shape: tuple[int, int]) -> Path:
+    """Draws smooth random images with some noise, as JPEG files of two splits and ten classes."""
     from PIL import Image
 
     draw = np.random.default_rng(0)
-    for row in range(GENERATED):
+    height, width = shape
+    grain = draw.normal(0, 12, (height, width, 3))
+    for row in range(count):
         path = target / ("test" if row % 6 == 0 else "train") / str(row % 10) / f"{row:06d}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         coarse = Image.fromarray(draw.integers(0, 256, (5, 5, 3), np.uint8))
-        coarse.resize((32, 32), Image.Resampling.BICUBIC).save(path)
+        smooth = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC))
+        Image.fromarray((smooth + grain).clip(0, 255).astype(np.uint8)).save(path)
     return target
 
 
 def measure(folder: Path, scratch: Path, rounds: int) -> dict[str, Any]:
-    """Takes all sides in turn; returns what each took, and the memory of DatasetGen."""
+    """Takes all sides in turn; returns what each took."""
     sides = {"loop": (plain, ()), "in memory": (convoy, (IN_MEMORY,)), "two workers": (convoy, (TWO_WORKERS,))}
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     count = sum(1 for path in folder.rglob("*") if path.is_file())
@@ -79,13 +87,19 @@ def measure(folder: Path, scratch: Path, rounds: int) -> dict[str, Any]:
         {"name": name, "seconds": median, "images_per_second": count / median, "ratio": medians["loop"] / median}
         for name, median in medians.items()
     ]
-    quarter = some(folder, scratch / "quarter")
-    memory = {
-        str(size): in_process(convoy, where, scratch, IN_MEMORY)["megabytes"]
-        for size, where in ((count // 4, quarter), (count, folder))
-    }
     again = [in_process(fingerprint, folder, scratch)["seconds"] for _ in range(2)][-1]
-    return {"images": count, "rows": rows, "memory_mb": memory, "fingerprint_s": again}
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) // count
+    return {"images": count, "image_bytes": size, "rows": rows, "fingerprint_s": again}
+
+
+def memory(folder: Path, scratch: Path) -> dict[str, Any]:
+    """Returns the peak memory of DatasetGen, on a quarter of the images and on all."""
+    quarter = some(folder, scratch / "quarter")
+    found = {}
+    for where in (quarter, folder):
+        count = sum(1 for path in where.rglob("*") if path.is_file())
+        found[str(count)] = in_process(convoy, where, scratch, IN_MEMORY)["megabytes"]
+    return {"memory_mb": found}
 
 
 def some(folder: Path, target: Path) -> Path:

@@ -32,11 +32,12 @@ class InfraValidatorSpec(component_spec.ComponentSpec):
 class InfraValidator(base_component.BaseComponent):
     """Serves the candidate from a process of its own and asks it through all three signatures.
 
-    TFX's own InfraValidator needs Docker or Kubernetes. Reads `model` and `examples` (the test split). Writes
-    `blessing`: its custom property `blessed`, `infra_validation.json` with the latency, and `servable/`, the SavedModel
-    with the warm-up requests beside it, which is what is registered and published from here on. A model that doesn't
-    load, doesn't answer, answers differently by signature or is too slow isn't blessed, with the server's own words;
-    the node itself fails only when it can't do its work.
+    TFX's own InfraValidator needs Docker or Kubernetes; this one starts `tensorflow_model_server` where it is on PATH,
+    and our own server where it isn't. Reads `model` and `examples` (the test split). Writes `blessing`: its custom
+    property `blessed`, `infra_validation.json` with what was measured, and `servable/`, the SavedModel with the warm-up
+    requests beside it, which is what is registered and published from here on. A model that doesn't load, doesn't
+    answer, answers differently by signature or otherwise than it was evaluated, or is too slow isn't blessed, with the
+    server's own words; the node itself fails only when it can't do its work.
     """
 
     SPEC_CLASS = InfraValidatorSpec

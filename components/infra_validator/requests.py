@@ -40,6 +40,13 @@ def _question(record: bytes, shape: images.Shape) -> Question:
     return Question(encoded, pixels, record, feature[names.LABEL].int64_list.value[0])
 
 
+def evaluated(saved_model: Path, questions: list[Question]) -> np.ndarray:
+    """Answers as the Evaluator has it done: in this process, by signature `classify`; float32 [N, C]."""
+    signature = tf.saved_model.load(str(saved_model)).signatures[names.CLASSIFY]
+    scores: np.ndarray = signature(inputs=tf.constant([one.example for one in questions]))["scores"].numpy()
+    return scores
+
+
 def write_warmup(servable: Path, model_name: str, questions: list[Question]) -> None:
     """Writes `assets.extra/tf_serving_warmup_requests`: each signature once, with a real image."""
     path = servable / "assets.extra" / names.WARMUP_FILE

@@ -1,14 +1,19 @@
 """A candidate in a server process of its own, asked before anybody else can."""
 
 import json
+import os
 import shutil
+import signal
+import socket
+import sys
+import time
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from components.infra_validator import executor
+from components.infra_validator import executor, server
 from components.infra_validator.component import InfraValidator
 
 NAME = "digits_lenet5"
@@ -37,6 +42,8 @@ def test_a_model_that_serves_is_blessed_and_measured(blessed, lenet5, questions)
     assert report["message"] == ""
     assert report["images"] == 32
     assert report["max_difference"] <= 1e-5
+    assert report["evaluated_difference"] <= 1e-4
+    assert report["engine"] == "embedded"
     assert 0 < report["latency_ms"]["p50"] <= report["latency_ms"]["p90"] <= report["latency_ms"]["p99"]
     signature = tf.saved_model.load(str(lenet5[0])).signatures["serving_default"]
     answered = signature(image_bytes=tf.constant([question.encoded for question in questions]))["class_id"].numpy()
@@ -132,6 +139,82 @@ def test_signatures_that_disagree_are_not_blessed(validate, lenet5, tmp_path):
     report = validate(tmp_path / "inverted", tmp_path / "servable")
     assert report["blessed"] is False
     assert report["message"].startswith("The same answer from every signature is required, within 1e-05. Received: ")
+
+
+@pytest.fixture
+def binary(tmp_path, monkeypatch):
+    """Puts a `tensorflow_model_server` first on PATH: our own server, told what the real one would be."""
+    path = tmp_path / "bin" / "tensorflow_model_server"
+    path.parent.mkdir()
+    path.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/told\nexec {sys.executable} -m serving.server "$@" $MORE\n')
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
+    return tmp_path / "told"
+
+
+@pytest.mark.usefixtures("binary")
+def test_answers_that_are_not_those_that_were_evaluated_are_not_blessed(questions, lenet5, tmp_path, monkeypatch):
+    """By a server that answers for the next class, in every signature."""
+    loaded = tf.saved_model.load(str(lenet5[0]))
+    module = tf.Module()
+    module.loaded = loaded
+    others = {name: rolled(signature) for name, signature in loaded.signatures.items()}
+    tf.saved_model.save(module, str(tmp_path / "other" / "1"), signatures=others)
+    monkeypatch.setenv("MORE", f"--model_base_path={tmp_path / 'other'}")
+    report = executor.validate(lenet5[0], questions, tmp_path / "servable", NAME, 10_000.0)
+    assert report["blessed"] is False
+    assert report["max_difference"] <= 1e-5
+    assert report["message"].startswith("The answers that were evaluated are required, within 0.0001. Received: ")
+
+
+def rolled(signature):
+    (spec,) = signature.structured_input_signature[1].values()
+
+    @tf.function(input_signature=[tf.TensorSpec(spec.shape, spec.dtype, name=spec.name)])
+    def answer(given):
+        answered = signature(**{spec.name: given})
+        return {
+            key: tf.roll(value, 1, axis=1) if value.dtype == tf.float32 else value for key, value in answered.items()
+        }
+
+    return answer
+
+
+def test_the_real_server_is_asked_where_it_is_on_path(binary, questions, lenet5, tmp_path):
+    report = executor.validate(lenet5[0], questions, tmp_path / "servable", NAME, 10_000.0)
+    assert (report["blessed"], report["engine"]) == (True, "tensorflow_model_server")
+    told = dict(flag.removeprefix("--").split("=") for flag in binary.read_text().split())
+    assert set(told) == {"port", "model_name", "model_base_path", "max_num_load_retries"}
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", int(told["port"]))) != 0, "it is gone"
+
+
+def test_the_server_does_not_outlive_who_started_it(binary, start_child, lenet5, tmp_path):
+    process, _ = start_child(serve_and_die, lenet5[0], tmp_path, os.environ["PATH"])
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    port = int(dict(flag.removeprefix("--").split("=") for flag in binary.read_text().split())["port"])
+    deadline = time.monotonic() + 10
+    while server._listening(port):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def serve_and_die(saved_model, root, search_path):
+    os.environ["PATH"] = search_path
+    (root / "base").mkdir()
+    (root / "base" / "1").symlink_to(saved_model)
+    with server.running(NAME, root / "base", root):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.usefixtures("binary")
+def test_the_real_servers_own_words_are_said(questions, lenet5, tmp_path):
+    shutil.copytree(lenet5[0], tmp_path / "corrupt")
+    (tmp_path / "corrupt" / "saved_model.pb").write_bytes(b"no graph")
+    report = executor.validate(tmp_path / "corrupt", questions, tmp_path / "servable", NAME, 10_000.0)
+    assert report["blessed"] is False
+    assert "Failed to start server. Error: " in report["message"]
 
 
 def test_the_executor_writes_blessing_report_and_servable(in_child, lenet5, examples, channel, tmp_path):
