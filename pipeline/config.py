@@ -7,7 +7,7 @@ import dataclasses
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
 import pydantic
 from pydantic import Field
@@ -235,5 +235,8 @@ def _explain(error: Mapping[str, Any]) -> str:
 def _keys(tables: Sequence[str | int]) -> list[str]:
     section: Any = Config
     for table in tables:
-        section = section.model_fields[str(table)].annotation
+        while get_origin(section) is Annotated:
+            section = get_args(section)[0]
+        inside = get_origin(section) is dict
+        section = get_args(section)[1] if inside else section.model_fields[str(table)].annotation
     return [field.alias or name for name, field in section.model_fields.items()]

@@ -16,10 +16,8 @@ from pipeline.workspace import Workspace
 
 # What a sentence quotes of a value.
 LONGEST_VALUE = 40
-# What the config calls a field of TFMA's.
+# What the config calls a property of a component.
 CONFIG_KEYS = {
-    "threshold.value_threshold.lower_bound": "gate.min_accuracy",
-    "threshold.change_threshold.absolute": "gate.max_regression",
     "max_bad_fraction": names.BAD_KEY,
     "max_drift": names.DRIFT_KEY,
     "schema_digest": names.SCHEMA_KEY,

@@ -3,10 +3,8 @@
 import dataclasses
 from typing import Any
 
-import tensorflow_model_analysis as tfma
-
 # Not `tfx.v1`, which imports the client of a cloud as well: two seconds of every run.
-from tfx.components import Evaluator, ExampleValidator, SchemaGen, StatisticsGen, Trainer, Transform, Tuner
+from tfx.components import ExampleValidator, SchemaGen, StatisticsGen, Trainer, Transform, Tuner
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
@@ -21,6 +19,7 @@ from components.data_report.component import DataReport
 from components.dataset_gen import sources
 from components.dataset_gen.component import DatasetGen
 from components.dataset_gen.facts import DatasetFacts, Settings
+from components.evaluation.component import Evaluator
 from components.infra_validator.component import InfraValidator
 from components.publisher.component import Publisher
 from components.registrar.component import Registrar
@@ -28,7 +27,9 @@ from components.schema_import.component import SchemaImport
 from components.source import source_digest
 from pipeline import digests, engines
 from pipeline.config import Config, Plan
+from pipeline.errors import UsageError
 from pipeline.lineage import Lineage, Published
+from pipeline.values import near
 from pipeline.workspace import Workspace
 from serving.repository import Repository
 
@@ -39,10 +40,12 @@ def build(config: Config, workspace: Workspace) -> Pipeline:
     Raises:
       DatasetError: The data set can't be used.
       SchemaError: The curated schema can't be used.
+      UsageError: The gate is about a class that the data set doesn't have.
       UsageError: Beam cannot do what `[beam] args` say.
     """
     settings = config.dataset.settings(workspace.datasets)
     data = _Data(config, settings, sources.opened(settings).facts, workspace)
+    _require_classes(config, data.facts)
     branches = [node for name in config.architectures for node in _branch(config, config.plan(name), data, workspace)]
     return Pipeline(
         pipeline_name=config.dataset.title,
@@ -52,6 +55,16 @@ def build(config: Config, workspace: Workspace) -> Pipeline:
         metadata_connection_config=sqlite_metadata_connection_config(str(workspace.metadata)),
         beam_pipeline_args=engines.beam_args(config.beam.args),
     )
+
+
+def _require_classes(config: Config, facts: DatasetFacts) -> None:
+    for place in config.gate.slices:
+        feature, _, name = place.partition("=")
+        if feature == names.CLASS_NAME and name not in facts.class_names:
+            raise UsageError(
+                f"`gate.slices` must be about classes of the data set. Received: {name!r}, for {facts.source} with "
+                f"{len(facts.class_names)} classes.{near(name, facts.class_names)}"
+            )
 
 
 def model_name(dataset: str, architecture: str) -> str:
@@ -139,9 +152,9 @@ def _branch(config: Config, plan: Plan, data: _Data, workspace: Workspace) -> li
     evaluator = Evaluator(
         examples=data.examples.outputs["examples"],
         model=trainer.outputs["model"],
-        baseline_model=_baseline(trainer, plan.name),
-        eval_config=eval_config(config),
-        example_splits=[names.TEST],
+        baseline_model=_baseline(trainer, name, plan.name, workspace),
+        gate=config.gate.evaluation(),
+        class_names=data.facts.class_names,
     ).with_id(f"Evaluator.{plan.name}")
     infra = InfraValidator(
         trainer.outputs["model"],
@@ -213,13 +226,18 @@ def _training(config: Config, plan: Plan, data: _Data) -> dict[str, Any]:
     }
 
 
-def _baseline(trainer: Trainer, architecture: str) -> BaseChannel:
+def _baseline(trainer: Trainer, model: str, architecture: str, workspace: Workspace) -> BaseChannel:
     """Resolves the baseline among the Evaluator's inputs: as a node of the graph it would run anew every time.
 
     The channels are scoped by producer, or LeNet would be judged against DenseNet.
     """
     resolver = Resolver(
         strategy_class=champion.ChampionStrategy,
+        config={
+            "model_name": model,
+            "tracking_uri": workspace.tracking_uri,
+            "repository": str(workspace.repository),
+        },
         **{
             champion.CANDIDATE: trainer.outputs["model"],
             champion.MODEL: Channel(type=standard_artifacts.Model, producer_component_id=trainer.id),
@@ -229,31 +247,6 @@ def _baseline(trainer: Trainer, architecture: str) -> BaseChannel:
         },
     )
     return resolver.inputs[champion.MODEL]
-
-
-def eval_config(config: Config) -> tfma.EvalConfig:
-    """Says what the Evaluator measures, and what a model must reach."""
-    accuracy = tfma.MetricThreshold(
-        value_threshold=tfma.GenericValueThreshold(lower_bound={"value": config.gate.min_accuracy}),
-        change_threshold=tfma.GenericChangeThreshold(
-            direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute={"value": -config.gate.max_regression}
-        ),
-    )
-    return tfma.EvalConfig(
-        model_specs=[tfma.ModelSpec(signature_name=names.CLASSIFY, label_key=names.LABEL, prediction_key="scores")],
-        slicing_specs=[tfma.SlicingSpec()],
-        metrics_specs=[
-            tfma.MetricsSpec(
-                metrics=[
-                    tfma.MetricConfig(class_name="ExampleCount"),
-                    tfma.MetricConfig(
-                        class_name="SparseCategoricalAccuracy", config='{"name": "accuracy"}', threshold=accuracy
-                    ),
-                    tfma.MetricConfig(class_name="SparseCategoricalCrossentropy", config='{"name": "cross_entropy"}'),
-                ]
-            )
-        ],
-    )
 
 
 def _publisher(config: Config, registered: BaseChannel, name: str, workspace: Workspace) -> Publisher:

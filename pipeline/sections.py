@@ -2,13 +2,14 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 from pydantic import Field
 
 from components.dataset_gen import facts
-from pipeline.values import short
+from components.evaluation.facts import METRICS, SLICES
+from pipeline.values import near, short
 
 FOLDERS = {"path", "data_dir", "manual_dir"}
 SETTINGS = {field.name for field in dataclasses.fields(facts.Settings)}
@@ -135,6 +136,57 @@ class Training(Section):
     )
 
 
+class Threshold(Section):
+    """Bounds of one metric."""
+
+    min: float | None = Field(default=None, description="It must be at least this.")
+    max: float | None = Field(default=None, description="It must be at most this.")
+    max_regression: float | None = Field(
+        default=None, ge=0, description="How much worse than the champion's it may be, absolute."
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_dump(exclude_none=True):
+            raise ValueError("A bound of the gate must be `min`, `max` or `max_regression`. Received: none of them.")
+        return self
+
+
+def _metrics(value: object) -> object:
+    """Refuses metrics that there are not."""
+    for name in value if isinstance(value, dict) else ():
+        if name not in METRICS:
+            raise ValueError(
+                f"A metric of the gate must be one of {', '.join(METRICS)}. Received: {name!r}.{near(name, METRICS)}"
+            )
+    return value
+
+
+def _overall(value: object) -> object:
+    if isinstance(value, dict) and "accuracy" in value:
+        raise ValueError(
+            "`gate.metrics.accuracy` must be written as `gate.min_accuracy` and `gate.max_regression`. "
+            f"Received: {short(value['accuracy'])}."
+        )
+    return _metrics(value)
+
+
+def _slices(value: object) -> object:
+    """Refuses slices that there are not; of classes, the data set will tell."""
+    for place in value if isinstance(value, dict) else ():
+        feature, _, part = place.partition("=")
+        parts = SLICES.get(feature)
+        if parts is None or not part or (parts and part not in parts):
+            known = [f"{name}={part}" for name, parts in SLICES.items() for part in parts or ["…"]]
+            raise ValueError(
+                f"A slice of the gate must be one of {', '.join(known)}. Received: {place!r}.{near(place, known)}"
+            )
+    return value
+
+
+Metrics = Annotated[dict[str, Threshold], pydantic.BeforeValidator(_metrics)]
+
+
 class Gate(Section):
     """What a model must reach to be published."""
 
@@ -143,6 +195,16 @@ class Gate(Section):
         default=0.005, ge=0, le=1, description="Against this architecture's champion, absolute."
     )
     max_latency_ms: float = Field(default=200.0, gt=0, description="Median for a single image, milliseconds.")
+    metrics: Annotated[dict[str, Threshold], pydantic.BeforeValidator(_overall)] = Field(
+        default={}, description="Bounds of other metrics than the accuracy, by name."
+    )
+    slices: Annotated[dict[str, Metrics], pydantic.BeforeValidator(_slices)] = Field(
+        default={}, description="Bounds of metrics over a part of the test split, such as class_name=cat."
+    )
+
+    def evaluation(self) -> dict[str, Any]:
+        """Returns what the Evaluator is told, in terms of JSON."""
+        return self.model_dump(mode="json", exclude={"max_latency_ms"})
 
 
 class Publish(Section):

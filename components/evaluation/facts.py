@@ -6,6 +6,24 @@ from pathlib import Path
 import pydantic
 
 EVALUATION_FILE = "evaluation.json"
+# The metrics, and whether higher is better.
+METRICS = {
+    "accuracy": True,
+    "top_5_accuracy": True,
+    "cross_entropy": False,
+    "macro_precision": True,
+    "macro_recall": True,
+    "macro_f1": True,
+    "expected_calibration_error": False,
+}
+# All of the test split; and the features that it is cut by, with what each part is called and what that means. The
+# bounds are fixed, so that a slice is the same from one data set to the next.
+OVERALL = ""
+SLICES: dict[str, dict[str, str]] = {
+    "class_name": {},
+    "brightness": {"dark": "below 85 of 255", "medium": "85 to 169", "bright": "170 and more"},
+    "size": {"small": "shorter side below 64 pixels", "medium": "64 to 255 pixels", "large": "256 pixels and more"},
+}
 
 
 class Fact(pydantic.BaseModel):
@@ -49,7 +67,7 @@ class Slice(Fact):
 
     Attributes:
       feature: By what it was cut: `class_name`, `brightness` or `size`.
-      name: Which part, in words for people: `cat`, `dark (below 60)`.
+      name: Which part: `cat`, `dark`; `SLICES` says what the words mean.
       examples: Of the part.
       metrics: By name, as in `Evaluation`.
     """
@@ -77,32 +95,76 @@ class Check(Fact):
       metric: Its name.
       slice: `feature=name`; empty for the whole test split.
       required: In words: `at least 0.95`, `no more than 0.01 worse than the champion's`.
-      value: The candidate's.
-      baseline: The champion's on the same data; None where the threshold is absolute.
+      value: The candidate's; None where the test split has no example of the slice.
+      baseline: The champion's on the same data; None where there is none.
+      room: How far the value is on the right side of the bound; below 0 on the wrong one; None without a value.
       passed: Whether it holds.
     """
 
     metric: str
     slice: str
     required: str
-    value: float
+    value: float | None
     baseline: float | None = None
+    room: float | None
     passed: bool
+
+    @property
+    def objection(self) -> str:
+        """Says what was required, and what came."""
+        return f"{self._place} must be {self.required}. Received: {self._received}"
+
+    @property
+    def remark(self) -> str:
+        """Says what came, and what was required."""
+        return f"{self._place} {self._received} (required: {self.required})"
+
+    @property
+    def _place(self) -> str:
+        return f"{self.metric} on {self.slice}" if self.slice else self.metric
+
+    @property
+    def _received(self) -> str:
+        if self.value is None:
+            return "no image of that slice in the test split"
+        return f"{self.value:.4f}{'' if self.baseline is None else f', the champion {self.baseline:.4f}'}"
 
 
 class Baseline(Fact):
-    """The champion, evaluated anew on today's test split: its registered version and its metrics."""
+    """The champion, evaluated anew on today's test split.
+
+    Attributes:
+      version: Its registered number; None until it is looked up.
+      model_uri: Folder of the trained model.
+      metrics: By name.
+      difference: The candidate's accuracy less this one's, with the 95 % interval of the difference between two models
+        that answered the same images.
+    """
 
     version: int | None
+    model_uri: str
     metrics: Mapping[str, Estimate]
+    difference: Estimate
 
 
 class Verdict(Fact):
-    """What the gate says: `reason` is one sentence with the metric and slice that decided, and both values."""
+    """What the gate says.
+
+    Attributes:
+      blessed: Whether every threshold holds.
+      reason: The metric and slice that decided, with the candidate's and the champion's value: of those that were
+        missed, all; else the one that was nearest to it.
+      checks: All thresholds.
+    """
 
     blessed: bool
     reason: str
     checks: tuple[Check, ...]
+
+    @property
+    def objections(self) -> list[str]:
+        """Says of each threshold that was missed what was required and what came."""
+        return [check.objection for check in self.checks if not check.passed]
 
 
 class Evaluation(Fact):

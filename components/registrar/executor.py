@@ -8,6 +8,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import Artifact, artifact_utils
 
 from components import names
+from components.evaluation.facts import Evaluation
 from components.infra_validator.executor import SERVABLE
 from components.registrar import registry
 from serving.repository import digest
@@ -37,6 +38,8 @@ class Executor(base_executor.BaseExecutor):
         }
         place = registry.Place(exec_properties["tracking_uri"], exec_properties["artifact_location"])
         facts |= registry.register(place, facts, servable)
+        found = Evaluation.read(Path(inputs["evaluation"].uri))
+        found.write(Path(output.uri))
         output.model_name, output.model_version = facts["model_name"], facts["version"]
         output.sha256 = facts["sha256"]
         (Path(output.uri) / names.REGISTRATION_FILE).write_text(json.dumps(facts, indent=2), encoding="utf-8")
@@ -44,20 +47,19 @@ class Executor(base_executor.BaseExecutor):
 
 def gather(inputs: dict[str, Artifact]) -> dict[str, Any]:
     """Gathers what the search, training, evaluation and infra validation found out."""
-    from components.registrar import evaluation
-
     training = json.loads((Path(inputs["model_run"].uri) / names.TRAINING_FILE).read_text(encoding="utf-8"))
     infra = json.loads((Path(inputs["infra_blessing"].uri) / names.INFRA_FILE).read_text(encoding="utf-8"))
+    evaluation = Evaluation.read(Path(inputs["evaluation"].uri))
     blessed = bool(inputs["model_blessing"].get_int_custom_property(names.BLESSED))
-    objections = evaluation.objections(inputs["evaluation"].uri)
+    objections = evaluation.verdict.objections
     if not (blessed or objections):  # What TFMA could not check, it does not bless either.
-        objections.append("the evaluation did not bless it")
+        objections = [evaluation.verdict.reason]
     if not infra["blessed"]:
         objections.append(f"infra validation did not bless it: {infra['message']}")
     return {
         "training": training,
         "trials": _trials(inputs),
-        "evaluation": evaluation.metrics(inputs["evaluation"].uri),
+        "evaluation": {name: estimate.value for name, estimate in evaluation.metrics.items()},
         "infra": infra,
         "blessed": blessed,
         "infra_blessed": bool(infra["blessed"]),
