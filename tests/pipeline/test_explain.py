@@ -28,11 +28,12 @@ def test_a_digest_is_said_in_words_and_never_quoted() -> None:
 
 
 def test_a_field_deep_inside_is_named_as_the_config_does() -> None:
-    def judged(accuracy: float) -> Execution:
-        bounds = {"value_threshold": {"lower_bound": accuracy}, "change_threshold": {"absolute": -0.01}}
-        return execution(eval_config=json.dumps({"metrics_specs": [{"metrics": [{"threshold": bounds}]}]}))
+    def judged(accuracy: float, recall: float | None = None) -> Execution:
+        bounds = {} if recall is None else {"macro_recall": {"min": recall}}
+        return execution(gate=json.dumps({"min_accuracy": accuracy, "metrics": bounds, "slices": {}}))
 
     assert list(explain.differences(judged(0.95), judged(0.99))) == ["`gate.min_accuracy` 0.95 -> 0.99"]
+    assert list(explain.differences(judged(0.9), judged(0.9, 0.8))) == ["`gate.metrics.macro_recall.min` none -> 0.8"]
 
 
 def test_other_inputs_are_named() -> None:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from pipeline import config, digests, graph
+from pipeline.errors import UsageError
 from pipeline.workspace import Workspace
 
 TUNE = {"learning_rate": {"low": 0.01, "high": 0.3, "log": True}, "batch_size": [32, 64]}
@@ -126,3 +127,16 @@ def test_a_curated_schema_takes_the_place_of_the_inferred_one_everywhere(data_no
 
 def test_a_schema_is_inferred_from_the_train_split_alone(data_nodes):
     assert json.loads(data_nodes()["SchemaGen"].exec_properties["exclude_splits"]) == ["validation", "test"]
+
+
+def test_a_bound_for_a_class_that_there_is_not_is_refused(tmp_path):
+    gate = {"slices": {"class_name=seven": {"accuracy": {"min": 0.9}}}}
+    content = {"dataset": {"name": "digits"}, "architectures": {"lenet5": {}}, "gate": gate}
+    with pytest.raises(UsageError, match=r"about classes of the data set\. Received: 'seven', for digits.* 10 classes"):
+        graph.build(config.check(content, "mine.toml"), Workspace(tmp_path))
+    gate["slices"]["class_name=7"] = gate["slices"].pop("class_name=seven")
+    found = {node.id: node for node in graph.build(config.check(content, "mine.toml"), Workspace(tmp_path)).components}
+    assert (
+        json.loads(found["Evaluator.lenet5"].exec_properties["gate"])["slices"]["class_name=7"]["accuracy"]["min"]
+        == 0.9
+    )

@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_model_analysis as tfma
-from tensorflow_model_analysis.proto import validation_result_pb2
 from tfx.types import channel_utils, standard_artifacts
 
-from components.registrar import evaluation
+from components.evaluation.component import Evaluator
+from components.evaluation.facts import Evaluation
 from components.registrar.component import Registrar
 from components.registrar.executor import gather
 from serving.repository import digest
@@ -25,92 +24,62 @@ def model_artifact(saved_model):
 
 @pytest.fixture(scope="module")
 def evaluated(execute, channel, lenet5, run_training, examples, tmp_path_factory):
-    """Runs TFX's Evaluator on the LeNet-5, its baseline a model that learnt nothing; no threshold holds."""
-    from tfx.components import Evaluator
-
+    """Evaluates the LeNet-5, its baseline a model that learnt nothing; one threshold is out of reach."""
     root = tmp_path_factory.mktemp("evaluated")
     ignorant, _ = run_training(root / "ignorant", epochs=1, learning_rate=1e-9)
-    models = {"model": model_artifact(lenet5[0]), "baseline_model": model_artifact(ignorant)}
-    out_of_reach = tfma.MetricThreshold(
-        value_threshold=tfma.GenericValueThreshold(lower_bound={"value": 0.9999}),
-        change_threshold=tfma.GenericChangeThreshold(
-            direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute={"value": 0.99}
-        ),
-    )
-    accuracy = {"class_name": "SparseCategoricalAccuracy", "config": '{"name": "accuracy"}'}
-    metrics = [tfma.MetricConfig(**accuracy, threshold=out_of_reach)]
-    config = tfma.EvalConfig(
-        model_specs=[tfma.ModelSpec(signature_name="classify", label_key="label", prediction_key="scores")],
-        slicing_specs=[tfma.SlicingSpec()],
-        metrics_specs=[tfma.MetricsSpec(metrics=metrics)],
-    )
+    given = {"examples": examples, "model": model_artifact(lenet5[0]), "baseline_model": model_artifact(ignorant)}
     component = Evaluator(
-        examples=channel(examples),
-        eval_config=config,
-        example_splits=["test"],
-        **{key: channel(model) for key, model in models.items()},
+        **{key: channel(artifact) for key, artifact in given.items()},
+        gate={"min_accuracy": 0.9999, "max_regression": 0.01, "metrics": {}, "slices": {}},
+        class_names=[str(digit) for digit in range(10)],
     )
-    return execute(component, root / "evaluator", examples=examples, **models)
+    return execute(component, root / "evaluator", **given)
 
 
-def test_the_metrics_are_the_candidates_on_the_test_split(evaluated, lenet5, examples, records):
-    found = evaluation.metrics(evaluated["evaluation"].uri)
+@pytest.fixture(scope="module")
+def evaluation(evaluated):
+    return Evaluation.read(Path(evaluated["evaluation"].uri))
+
+
+def test_the_metrics_are_the_candidates_on_the_test_split(evaluation, lenet5, examples, records):
     rows = records(examples, "test")
     answer = tf.saved_model.load(str(lenet5[0])).signatures["classify"](inputs=tf.constant(rows))
     labels = [tf.train.Example.FromString(row).features.feature["label"].int64_list.value[0] for row in rows]
     right = float(np.mean(answer["scores"].numpy().argmax(axis=1) == labels))
     assert right > 0.3, "a candidate that knows no more than its baseline would prove nothing"
-    assert found["accuracy"] == pytest.approx(right, abs=1e-6)
+    assert evaluation.metrics["accuracy"].value == pytest.approx(right, abs=1e-6)
+    assert evaluation.baseline.metrics["accuracy"].value < right
 
 
-def test_an_objection_names_the_metric_what_was_required_and_what_came(evaluated):
-    found = evaluation.metrics(evaluated["evaluation"].uri)
-    assert sorted(evaluation.objections(evaluated["evaluation"].uri)) == [
-        f"accuracy must be 0.99 better than the champion's. Received: {found['accuracy_diff']:.4f} better",
-        f"accuracy must be at least 0.9999. Received: {found['accuracy']:.4f}",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("direction", "allowed", "came", "said"),
-    [
-        ("HIGHER_IS_BETTER", -0.01, -0.0278, "be no more than 0.01 worse than the champion's. Received: 0.0278 worse"),
-        ("LOWER_IS_BETTER", 0.1, 0.25, "be no more than 0.1 worse than the champion's. Received: 0.2500 worse"),
-        ("LOWER_IS_BETTER", -0.1, -0.05, "be 0.1 better than the champion's. Received: 0.0500 better"),
-    ],
-)
-def test_an_objection_says_worse_and_better_whatever_way_a_metric_goes(direction, allowed, came, said):
-    failure = validation_result_pb2.ValidationFailure()
-    failure.metric_key.name = "metric"
-    failure.metric_threshold.change_threshold.direction = getattr(tfma.MetricDirection, direction)
-    failure.metric_threshold.change_threshold.absolute.value = allowed
-    failure.metric_value.double_value.value = came
-    assert evaluation._objection(failure) == f"metric must {said}"
-
-
-def test_a_refusal_that_no_threshold_explains_is_a_refusal_all_the_same(
-    evaluated, lenet5, facts, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(evaluation, "objections", lambda uri: [])
-    infra, blessing, run = (
+def test_a_refusal_that_no_threshold_explains_is_a_refusal_all_the_same(evaluated, evaluation, lenet5, facts, tmp_path):
+    verdict = evaluation.verdict.model_copy(update={"checks": (), "reason": "TFMA did not say why."})
+    infra, blessing, run, unexplained = (
         kind()
-        for kind in (standard_artifacts.InfraBlessing, standard_artifacts.ModelBlessing, standard_artifacts.ModelRun)
+        for kind in (
+            standard_artifacts.InfraBlessing,
+            standard_artifacts.ModelBlessing,
+            standard_artifacts.ModelRun,
+            standard_artifacts.ModelEvaluation,
+        )
     )
-    infra.uri, run.uri = str(tmp_path), str(lenet5[0].parent.parent / "model_run")
+    evaluation.model_copy(update={"verdict": verdict}).write(tmp_path)
+    infra.uri, run.uri, unexplained.uri = str(tmp_path), str(lenet5[0].parent.parent / "model_run"), str(tmp_path)
     (tmp_path / "infra_validation.json").write_text(json.dumps(facts["infra"]))
     inputs = {
-        "evaluation": evaluated["evaluation"],
+        "evaluation": unexplained,
         "infra_blessing": infra,
         "model_blessing": blessing,
         "model_run": run,
     }
     blessing.set_int_custom_property("blessed", 0)
-    assert gather(inputs)["objections"] == ["the evaluation did not bless it"]
+    assert gather(inputs)["objections"] == ["TFMA did not say why."]
     blessing.set_int_custom_property("blessed", 1)
     assert gather(inputs)["objections"] == []
 
 
-def test_registers_what_it_gathered(in_child, execute, evaluated, lenet5, servable, facts, mlflow_place, tmp_path):
+def test_registers_what_it_gathered(
+    in_child, execute, evaluated, evaluation, lenet5, servable, facts, mlflow_place, tmp_path
+):
     done = in_child(run_registrar, execute, evaluated, lenet5[0], servable, facts, mlflow_place, tmp_path)
     written = json.loads((tmp_path / "registrar" / "registered_model" / "registration.json").read_text())
     assert done == {"model_name": "digits_lenet5", "model_version": 1, "sha256": digest(servable)}
@@ -119,9 +88,13 @@ def test_registers_what_it_gathered(in_child, execute, evaluated, lenet5, servab
     assert written["model_uri"] == str(lenet5[0].parent)
     assert written["pipeline_run"] == "run-1"
     assert written["training"] == lenet5[1]
-    assert written["evaluation"] == evaluation.metrics(evaluated["evaluation"].uri)
+    assert written["evaluation"] == {name: estimate.value for name, estimate in evaluation.metrics.items()}
+    assert Evaluation.read(tmp_path / "registrar" / "registered_model") == evaluation
     assert written["infra"] == facts["infra"]
-    assert written["objections"] == evaluation.objections(evaluated["evaluation"].uri)
+    received = (
+        f"{evaluation.metrics['accuracy'].value:.4f}, the champion {evaluation.baseline.metrics['accuracy'].value:.4f}"
+    )
+    assert written["objections"] == [f"accuracy must be at least 0.9999. Received: {received}"]
     assert (written["blessed"], written["infra_blessed"]) == (False, True)
     assert all(written[key] for key in ("run_id", "parent_run_id", "model_id"))
 
