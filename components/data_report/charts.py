@@ -1,33 +1,19 @@
 """The charts of a data report, each drawn into axes that it is given."""
 
-import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from components import names
 from components.data_report.drift import Drift
 from components.data_report.findings import reasons
 from components.data_report.numbers import Numbers
-from components.data_report.subject import Subject, cut
+from components.data_report.subject import Subject
+from components.drawing import BAD, COLOURS, QUIET, say, whole_numbers
+from components.words import cut
 
-# Okabe and Ito's colours, which the colour-blind tell apart; the model charts have the same.
-COLOURS = {names.TRAIN: "#0072B2", names.VALIDATION: "#E69F00", names.TEST: "#009E73"}
-BAD, QUIET = "#D55E00", "0.6"
-STYLE: Any = {
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "text.parse_math": False,  # A `$` in a class's name is a `$`.
-}
 # With more classes, a bar for each could not be read.
 MOST_BARS = 20
 
@@ -55,7 +41,7 @@ def _bars(axes: Axes, counts: Mapping[str, np.ndarray], class_names: tuple[str, 
     axes.set_ylim(max(len(class_names), 3) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, max(start.max(), 1) * 1.15)
-    axes.xaxis.set_major_locator(_whole_numbers())
+    axes.xaxis.set_major_locator(whole_numbers())
     axes.grid(axis="x", alpha=0.3)
 
 
@@ -71,7 +57,7 @@ def _many(axes: Axes, counts: Mapping[str, np.ndarray]) -> None:
     axes.set_xlabel(f"{len(order):,} classes, the largest first")
     axes.xaxis.set_label_coords(0.5, -0.07)
     axes.set_xticks([])
-    axes.yaxis.set_major_locator(_whole_numbers())
+    axes.yaxis.set_major_locator(whole_numbers())
     axes.grid(axis="y", alpha=0.3)
 
 
@@ -106,7 +92,7 @@ def sizes(axes: Axes, subject: Subject) -> None:
     axes.set_title("Image sizes, train")
     found = subject.samples.sizes
     if len(found) < 2:
-        _say(axes, subject.sizes)
+        say(axes, subject.sizes)
         return
     widths, heights = np.array(list(found)).T
     counts = np.array(list(found.values()))
@@ -121,7 +107,7 @@ def drift(axes: Axes, subject: Subject) -> None:
     """Draws how far each feature has moved from the data before, against its limit."""
     axes.set_title("Distance from the earlier data")
     if not subject.drifts:
-        _say(axes, subject.drift)
+        say(axes, subject.drift)
         return
     features = list(dict.fromkeys(one.feature for one in subject.drifts))
     splits = list(dict.fromkeys(one.split for one in subject.drifts))
@@ -158,7 +144,7 @@ def kept_out(axes: Axes, subject: Subject, rows: int = 4) -> None:
     axes.set_title("Images kept out, by reason")
     found = reasons(subject.ingestion).most_common(8)
     if not found:
-        _say(axes, subject.kept_out)
+        say(axes, subject.kept_out)
         return
     counts = [count for _, count in found]
     axes.barh(range(len(found)), counts, height=0.7, color=BAD)
@@ -167,15 +153,5 @@ def kept_out(axes: Axes, subject: Subject, rows: int = 4) -> None:
     axes.set_yticks(range(len(found)), [cut(reason, 24) for reason, _ in found])
     axes.set(ylim=(max(len(found), rows) - 0.5, -0.5), xlim=(0, max(counts) * 1.18))
     axes.tick_params(axis="y", length=0)
-    axes.xaxis.set_major_locator(_whole_numbers())
+    axes.xaxis.set_major_locator(whole_numbers())
     axes.grid(axis="x", alpha=0.3)
-
-
-def _say(axes: Axes, sentence: str) -> None:
-    """Has a sentence where there is nothing to draw."""
-    axes.set_axis_off()
-    axes.text(0, 0.92, textwrap.fill(sentence, 46), transform=axes.transAxes, va="top", color="0.3", linespacing=1.4)
-
-
-def _whole_numbers() -> MaxNLocator:
-    return MaxNLocator(nbins=5, integer=True)

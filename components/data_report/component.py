@@ -72,7 +72,13 @@ class DataReport(base_component.BaseComponent):
             previous=previous,
             max_bad_fraction=max_bad_fraction,
             max_drift=max_drift,
-            source_digest=source_digest("components.data_report", "components.ingestion"),
+            source_digest=source_digest(
+                "components.data_report",
+                "components.drawing",
+                "components.ingestion",
+                "components.pages",
+                "components.words",
+            ),
             data_report=Channel(type=artifacts.DataReport),
         )
         super().__init__(spec)

@@ -1,23 +1,21 @@
 """The pictures of a data report: one that shows all, and one for each chart of the page."""
 
 import functools
-import io
 import textwrap
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from PIL import Image
 
 from components import names
 from components.data_report import charts, findings
 from components.data_report.samples import PER_CLASS
-from components.data_report.subject import Subject, counted, cut
+from components.data_report.subject import Subject
+from components.drawing import BAD, STYLE, paste, png
+from components.words import counted, cut
 
 DPI = 110
 # Of a chart on the page: as wide as a column, sharp on a phone.
@@ -27,7 +25,7 @@ CHART_DPI = 170
 
 def write(subject: Subject, path: Path) -> None:
     """Draws everything into one PNG."""
-    with matplotlib.rc_context(charts.STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(16, 9.5), layout=ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.12))
         left, right = figure.subfigures(1, 2, width_ratios=(1.55, 1), squeeze=False)[0]
         _head(figure, subject)
@@ -38,7 +36,7 @@ def write(subject: Subject, path: Path) -> None:
         for name, axes in panels.items():
             getattr(charts, name)(axes, subject)
         grid(right.subplots(), subject)
-        path.write_bytes(_png(figure, DPI))
+        path.write_bytes(png(figure, DPI))
 
 
 def _head(figure: Figure, subject: Subject) -> None:
@@ -49,7 +47,7 @@ def _head(figure: Figure, subject: Subject) -> None:
     if wrong:
         more = f"; and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         about += f"\nThe data stop the run: {cut(wrong[0], 120)}{more}."
-    colour = charts.BAD if wrong else "black"
+    colour = BAD if wrong else "black"
     figure.suptitle(about, x=0.01, ha="left", fontsize=12, linespacing=1.5, color=colour)
 
 
@@ -62,12 +60,12 @@ def chart(draw: Callable[[Axes, Subject], None], subject: Subject) -> bytes:
     if draw is charts.kept_out:
         draw = functools.partial(draw, rows=1)
         height = 1.0 + 0.3 * min(len(findings.reasons(subject.ingestion)), 8)
-    with matplotlib.rc_context(charts.STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots()
         draw(axes, subject)
         axes.set_title("")  # The page has a heading there.
-        return _png(figure, CHART_DPI)
+        return png(figure, CHART_DPI)
 
 
 def shown(subject: Subject) -> list[int]:
@@ -98,26 +96,8 @@ def grid(axes: Axes, subject: Subject) -> None:
         middle = top + 0.5 * (PER_CLASS // columns)
         axes.text(-0.1, middle, name, ha="right", va="center", fontsize=10 if len(classes) <= 12 else 9)
         for number, picture in enumerate(pictures):
-            _paste(axes, picture, number % columns, top + number // columns)
+            paste(axes, picture, number % columns, top + number // columns)
         top += PER_CLASS // columns
     longest = max((len(cut(subject.ingestion.class_names[label])) for label in classes), default=0)
     axes.set(xlim=(-(0.3 + 0.11 * longest) * columns / PER_CLASS, columns), ylim=(rows, 0))
     axes.set(aspect="equal", anchor="NW")
-
-
-def _paste(axes: Axes, picture: Image.Image, column: int, row: int) -> None:
-    """Puts an image into its cell as large as fits, its sides in proportion; a small one keeps its pixels sharp."""
-    width, height = (0.94 * side / max(picture.size) for side in picture.size)
-    x, y = column + (1 - width) / 2, row + (1 - height) / 2
-    smooth = "nearest" if max(picture.size) <= 64 else "antialiased"
-    colours = {"cmap": "gray", "vmin": 0, "vmax": 255} if picture.mode == "L" else {}
-    axes.imshow(np.asarray(picture), extent=(x, x + width, y + height, y), interpolation=smooth, **colours)  # type: ignore[arg-type]
-
-
-def _png(figure: Figure, dpi: int) -> bytes:
-    content = io.BytesIO()
-    with warnings.catch_warnings():
-        # A name in a script that the font lacks: boxes in the picture, and right on the page.
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure.savefig(content, dpi=dpi, format="png", metadata={"Software": None})
-    return content.getvalue()

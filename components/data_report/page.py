@@ -1,21 +1,21 @@
 """The page of a data report: one file that needs nothing beside it."""
 
-import base64
 import dataclasses
 import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from PIL import Image
 
 from components import names
 from components.data_report import charts, overview
 from components.data_report.samples import PER_CLASS
-from components.data_report.subject import Subject, counted
+from components.data_report.subject import Subject
 from components.data_report.template import PAGE
 from components.ingestion import Quarantined
+from components.pages import data_uri, render
+from components.words import counted
 
 # Of what was kept out, rows on the page; `quarantine.csv` has all.
 MOST_ROWS = 30
@@ -35,10 +35,9 @@ class _Card:
 
 def write(subject: Subject, path: Path) -> None:
     """Writes the page."""
-    # Autoescape: class names and file names come from whoever made the data.
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     worst = subject.ingestion.quarantine[:MOST_ROWS]
-    text = environment.from_string(PAGE).render(
+    text = render(
+        PAGE,
         subject=subject,
         # Those without a picture are low: they come last.
         cards=sorted(_cards(subject), key=lambda card: not card.picture),
@@ -54,14 +53,14 @@ def write(subject: Subject, path: Path) -> None:
 def _cards(subject: Subject) -> Iterator[_Card]:
     splits = subject.ingestion.splits.values()
     rows = tuple(zip(subject.ingestion.class_names, zip(*(one.classes for one in splits), strict=True), strict=True))
-    yield _Card("Images by class", balance(subject), _uri(overview.chart(charts.balance, subject)), rows)
+    yield _Card("Images by class", balance(subject), data_uri(overview.chart(charts.balance, subject)), rows)
     bright = "Of all pixels of an image, the mean; very dark and very bright ones are at the ends."
-    yield _Card("Brightness", bright, _uri(overview.chart(charts.brightness, subject)))
+    yield _Card("Brightness", bright, data_uri(overview.chart(charts.brightness, subject)))
     varied = len(subject.samples.sizes) > 1
-    yield _Card("Sizes", subject.sizes, _uri(overview.chart(charts.sizes, subject)) if varied else "")
-    drawn = _uri(overview.chart(charts.drift, subject)) if subject.drifts else ""
+    yield _Card("Sizes", subject.sizes, data_uri(overview.chart(charts.sizes, subject)) if varied else "")
+    drawn = data_uri(overview.chart(charts.drift, subject)) if subject.drifts else ""
     yield _Card("Since the earlier data", subject.drift, drawn)
-    drawn = _uri(overview.chart(charts.kept_out, subject)) if subject.ingestion.quarantine else ""
+    drawn = data_uri(overview.chart(charts.kept_out, subject)) if subject.ingestion.quarantine else ""
     yield _Card("Kept out", _converted(subject), drawn)
 
 
@@ -101,7 +100,7 @@ def _classes(subject: Subject) -> Iterator[dict[str, Any]]:
 def _quarantined(folder: Path, row: Quarantined) -> str:
     """Inlines the picture of an image that was kept out; nothing where there is none."""
     path = folder / row.picture
-    return _uri(path.read_bytes()) if row.picture and path.is_file() else ""
+    return data_uri(path.read_bytes()) if row.picture and path.is_file() else ""
 
 
 def _image(picture: Image.Image) -> str:
@@ -109,10 +108,6 @@ def _image(picture: Image.Image) -> str:
     content = io.BytesIO()
     if max(picture.size) <= TINY:
         picture.save(content, "PNG")
-        return _uri(content.getvalue())
+        return data_uri(content.getvalue())
     picture.save(content, "JPEG", quality=85)
-    return _uri(content.getvalue(), "jpeg")
-
-
-def _uri(content: bytes, kind: str = "png") -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    return data_uri(content.getvalue(), "jpeg")

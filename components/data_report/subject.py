@@ -10,9 +10,7 @@ from components.data_report.findings import Findings, share, total
 from components.data_report.numbers import Numbers
 from components.data_report.samples import Samples
 from components.ingestion import Ingestion
-
-# Of a name in a picture, characters.
-LONGEST_NAME = 18
+from components.words import counted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,13 +92,3 @@ class Subject:
             "; splits too small to tell drift from chance don't count" if not all(o.counts for o in self.drifts) else ""
         )
         return f"No distance from the earlier data is above its limit{few}."
-
-
-def counted(number: int, one: str, many: str) -> str:
-    """Writes a number and what is counted."""
-    return f"{number:,} {one if number == 1 else many}"
-
-
-def cut(name: str, longest: int = LONGEST_NAME) -> str:
-    """Cuts a name that is too long for a picture."""
-    return name if len(name) <= longest else f"{name[: longest - 1]}…"
