@@ -1,26 +1,16 @@
 """The command line. TensorFlow, TFX and MLflow are imported by the verbs that need them, not here."""
 
-import dataclasses
-import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from pipeline import errors
+from pipeline import errors, promote
 from pipeline.errors import ExitCode
-
-WORKSPACE = click.option(
-    "--workspace",
-    envvar="CONVOY_WORKSPACE",
-    default="./workspace",
-    show_default=True,
-    help="The folder that holds everything a run writes.",
-)
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+from pipeline.options import JSON, WORKSPACE, show
 
 # The environment of this process and its children, set here and nowhere else. What each silences or chooses:
 ENVIRONMENT = {
@@ -81,8 +71,8 @@ class Architectures(click.ParamType):
 def main(debug: bool) -> None:
     """From a data set to a TensorFlow Serving model repository, for the classic convolutional networks.
 
-    Exit codes: 0 all branches published or unchanged, 1 some branch failed, 2 usage or config, 3 data gate, 4 nothing
-    blessed, 5 locked by another run, 130 stopped by Ctrl-C.
+    Exit codes: 0 all branches published, waiting or unchanged, 1 some branch failed, or the server refused a version,
+    2 usage or config, 3 data gate, 4 nothing blessed, 5 locked by another run or promotion, 130 stopped by Ctrl-C.
     """
 
 
@@ -156,12 +146,12 @@ def models(name: str | None, as_json: bool, input_shape: str | None, classes: in
             f"NAME must go without --input-shape, --classes and --form. Received: {name!r} with one."
         )
     if name:
-        _show(architectures.details(name), as_json, architectures.page)
+        show(architectures.details(name), as_json, architectures.page)
         return
     shape = architectures.parse_shape(input_shape)
     with quiet.without_noise(), Console().status("") as status:  # On a terminal alone, and gone at the end.
         found = architectures.describe_all(shape, classes, form, hear=status.update)
-    _show(found, as_json, architectures.table)
+    show(found, as_json, architectures.table)
 
 
 @main.command()
@@ -174,7 +164,7 @@ def status(workspace: str, as_json: bool) -> None:
 
     found = statuses.check(Workspace.open(workspace, create=False))
     if found or as_json:
-        _show(found, as_json, statuses.table)
+        show(found, as_json, statuses.table)
     problems = [problem for version in found for problem in version.problems]
     if not as_json:
         good = f"{len(found)} versions, and every place agrees on each." if found else "No versions yet."
@@ -218,7 +208,7 @@ def predict(
     from pipeline import predict as predictions
 
     asked = server or predictions.server_of(workspace)
-    _show(predictions.ask(asked, model, images, version, label), as_json, predictions.table)
+    show(predictions.ask(asked, model, images, version, label), as_json, predictions.table)
 
 
 @main.command()
@@ -233,7 +223,7 @@ def compare(workspace: str, as_json: bool, plot: str | None) -> None:
     from pipeline.workspace import Workspace
 
     rows = comparison.read(Workspace.open(workspace, create=False))
-    _show(rows, as_json, comparison.table)
+    show(rows, as_json, comparison.table)
     if plot:
         comparison.plot(rows, Path(plot))
         click.echo(f"Drawn into {plot}.", err=True)
@@ -248,7 +238,7 @@ def explain(run_id: str | None, workspace: str, as_json: bool) -> None:
     from pipeline import explain as explanations
     from pipeline.workspace import Workspace
 
-    _show(explanations.explain(Workspace.open(workspace, create=False), run_id), as_json, explanations.table)
+    show(explanations.explain(Workspace.open(workspace, create=False), run_id), as_json, explanations.table)
 
 
 @main.command()
@@ -282,18 +272,12 @@ def doctor(workspace: str, as_json: bool, port: int) -> None:
     from pipeline import doctor as doctors
 
     found = list(doctors.examine(workspace, port))
-    _show(found, as_json, doctors.table)
+    show(found, as_json, doctors.table)
     sys.exit(ExitCode.BRANCH_FAILED if any(finding.verdict == "fatal" for finding in found) else ExitCode.OK)
 
 
-def _show(found: Any, as_json: bool, table: Callable[[Any], Any]) -> None:
-    """Prints what a verb found: as JSON, or as its table."""
-    if as_json:
-        click.echo(json.dumps(found, indent=2, default=dataclasses.asdict))
-    else:
-        from rich.console import Console
-
-        Console(markup=False, highlight=False, emoji=False).print(table(found))
+for verb in (promote.promote, promote.rollback, promote.history):
+    main.add_command(verb)
 
 
 if __name__ == "__main__":

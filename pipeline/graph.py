@@ -21,6 +21,7 @@ from components.dataset_gen.component import DatasetGen
 from components.dataset_gen.facts import DatasetFacts, Settings
 from components.evaluation.component import Evaluator
 from components.infra_validator.component import InfraValidator
+from components.promotion.journal import Journal
 from components.publisher.component import Publisher
 from components.registrar.component import Registrar
 from components.schema_import.component import SchemaImport
@@ -253,7 +254,8 @@ def _publisher(config: Config, registered: BaseChannel, name: str, workspace: Wo
     return Publisher(
         registered_model=registered,
         repository=str(workspace.repository),
-        label=config.publish.label,
+        history=str(workspace.promotions),
+        policy=config.publish.policy,
         keep_versions=config.publish.keep_versions,
         tracking_uri=workspace.tracking_uri,
         server_file=str(workspace.server_file),
@@ -261,19 +263,23 @@ def _publisher(config: Config, registered: BaseChannel, name: str, workspace: Wo
 
 
 def damaged(config: Config, workspace: Workspace) -> list[str]:
-    """Names the Publishers whose last publication is not in the repository as it was: their cache would be a lie."""
+    """Names the Publishers of models that are not in the repository as they were: their cache would be a lie."""
     published = Lineage(workspace.metadata).published()
     publishers = {f"Publisher.{name}": model_name(config.dataset.title, name) for name in config.architectures}
+    repository = Repository(workspace.repository)
     return [
         node
         for node, model in publishers.items()
-        if model in published and not _intact(Repository(workspace.repository), published[model])
+        if not _intact(repository, Journal(workspace.promotions, model), published.get(model))
     ]
 
 
-def _intact(repository: Repository, published: Published) -> bool:
-    return (
-        published.version in repository.versions(published.model)
-        and bool(repository.labels(published.model))
-        and not repository.verify(published.model, published.version)
-    )
+def _intact(repository: Repository, history: Journal, published: Published | None) -> bool:
+    """Tells whether what is live stands whole, and no promotion was stopped; without a history, as MLMD knows it."""
+    if history.unfinished():
+        return False
+    pointing = repository.labels(history.model)
+    needed = {label: pointing.get(label) for label in history.live()}
+    if published and not needed:
+        needed = {"": published.version if pointing else None}
+    return all(version and not repository.verify(history.model, version) for version in needed.values())

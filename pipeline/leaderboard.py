@@ -20,8 +20,8 @@ class Row:
     """One architecture in one run.
 
     Attributes:
-      state: `published`, `withheld` (trained, not blessed), `failed` or `skipped`.
-      note: Why it isn't published; or, if it is, which version its label was taken from.
+      state: `published`, `waiting` (blessed, not live yet), `withheld` (trained, not blessed), `failed` or `skipped`.
+      note: Why it isn't live; or, if it is, which version its label was taken from.
       params: Weights.
       macs: Multiply-accumulates for one image.
       accuracy: On the test split, a fraction.
@@ -29,7 +29,7 @@ class Row:
       size_bytes: Of the served files.
       p50_ms: Median latency of one image over gRPC, milliseconds.
       version: The same in MLflow and in the model repository.
-      label: The label that points to it now.
+      label: The label that points to it now; as `read` has it, the one that its publication was for.
     """
 
     architecture: str
@@ -49,11 +49,14 @@ class Row:
     parent_run_id: str = ""
 
     def with_labels(self, labels: Mapping[str, int]) -> "Row":
-        """Returns the row with the labels that point to its version; a model withheld says where they stay."""
-        stay = "".join(f"; {label} stays at v{version}" for label, version in sorted(labels.items()))
-        note = self.note + (stay if self.state == "withheld" else "")
-        label = ", ".join(sorted(key for key, version in labels.items() if version == self.version))
-        return dataclasses.replace(self, label=label, note=note)
+        """Returns the row with the labels that point to its version; one that has none says where they stay."""
+        own = sorted(key for key, version in labels.items() if version == self.version)
+        waited = self.state == "waiting" and ("stable" in own or self.label not in ("", *own))
+        state, note = ("published", "") if waited else (self.state, self.note)
+        stay = [f"{key} stays at v{version}" for key, version in sorted(labels.items())]
+        if self.state == "withheld" or (self.state in ("published", "waiting") and not own):
+            note = "; ".join([*filter(None, [note]), *stay])
+        return dataclasses.replace(self, label=", ".join(own), state=state, note=note)
 
 
 def read(
@@ -82,11 +85,14 @@ def read(
     if pushed_uri is None:
         return dataclasses.replace(row, state="failed", note=error)
     publication = json.loads((Path(pushed_uri) / names.PUBLICATION_FILE).read_text(encoding="utf-8"))
-    if not publication["published"]:
-        return dataclasses.replace(row, state="withheld", note=publication["reason"])
-    before = publication.get("before") if fresh else None
-    moved = "" if before in (None, row.version) else f"{publication['label']} moved from v{before} to v{row.version}"
-    return dataclasses.replace(row, state="published", note=moved)
+    note = "; ".join(filter(None, [publication["reason"], _moved(publication) if fresh else ""]))
+    return dataclasses.replace(row, state=publication["state"], note=note, label=publication.get("label", ""))
+
+
+def _moved(publication: Mapping[str, Any]) -> str:
+    """Says whose label moved; nothing where it stayed, or is new."""
+    before, now = publication.get("before"), publication.get("now")
+    return "" if before in (None, now) else f"{publication['label']} moved from v{before} to v{now}"
 
 
 def _facts_row(architecture: str, model: str, facts: dict[str, Any]) -> Row:

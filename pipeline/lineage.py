@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import os
 import sqlite3
 from pathlib import Path
@@ -70,6 +71,14 @@ class Lineage:
         """Returns the SHA-256 that MLMD holds for a registered version."""
         artifact = self._registered(model, version)
         return str(artifact.properties["sha256"].string_value) if artifact is not None else None
+
+    def objections(self, model: str, version: int) -> list[str]:
+        """Returns what the gate had against a registered version; nothing where that is not known any more."""
+        artifact = self._registered(model, version)
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            facts = (Path(artifact.uri) / names.REGISTRATION_FILE).read_text(encoding="utf-8") if artifact else "{}"
+            return list(json.loads(facts)["objections"])
+        return []
 
     def spans(self, pipeline: str) -> dict[str, int]:
         """Returns the number of each content that a pipeline's data set has had, by fingerprint, in their order."""

@@ -28,6 +28,8 @@ from serving.repository import Repository
 
 GATE_NODE = "DataGate"
 SUMMARY_FILE = "summary.json"
+# What a model is that the gate let through: it is live, or may go live.
+BLESSED = ("published", "waiting")
 # The nodes that have a run in MLflow.
 RECORDED = ("Trainer.", "Registrar.")
 
@@ -58,7 +60,7 @@ class Outcome:
             return ExitCode.DATA_GATE
         if failed:
             return ExitCode.BRANCH_FAILED
-        return ExitCode.OK if any(row.state == "published" for row in self.rows) else ExitCode.NOTHING_BLESSED
+        return ExitCode.OK if any(row.state in BLESSED for row in self.rows) else ExitCode.NOTHING_BLESSED
 
     def tally(self) -> str:
         """Counts the nodes by state, in a line for people."""

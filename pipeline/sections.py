@@ -210,8 +210,27 @@ class Gate(Section):
 class Publish(Section):
     """How a blessed model goes live."""
 
-    label: Literal["stable", "canary"] = Field(default="stable", description="The label that moves to it.")
-    keep_versions: int = Field(default=3, ge=1, description="Versions that stay in the model repository.")
+    policy: Literal["stable", "canary", "manual"] = Field(
+        default="stable",
+        validation_alias=pydantic.AliasChoices("policy", "label"),
+        description="stable: it goes live at once. canary: it waits as challenger. manual: it waits in MLflow alone. "
+        "Also called `label`.",
+    )
+    keep_versions: int = Field(
+        default=3,
+        ge=1,
+        description="Versions that stay in the model repository, beside those that a label or an alias points to.",
+    )
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _policy_has_one_name(cls, told: Any) -> Any:
+        if isinstance(told, dict) and {"policy", "label"} <= told.keys():
+            raise ValueError(
+                "`publish.policy` must go without its other name, `publish.label`. Received: "
+                f"{short(told['policy'])} and {short(told['label'])}."
+            )
+        return told
 
 
 class Beam(Section):

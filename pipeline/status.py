@@ -4,13 +4,15 @@ import collections
 import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipeline import tables
+from components.promotion.journal import Journal
+from pipeline import tables, tears
 from pipeline.lineage import Lineage
 from pipeline.workspace import Workspace
 from serving import running
@@ -58,7 +60,7 @@ def check(workspace: Workspace) -> list[VersionStatus]:
     registered = _registered(workspace)
     models = sorted({*repository.models(), *(model for model, _ in registered)})
     served = _served(running.find(workspace.server_file), models)
-    places = _Places(repository, lineage, registered, served)
+    places = _Places(repository, lineage, workspace.promotions, registered, served)
     return [found for model in models for found in places.check(model)]
 
 
@@ -68,16 +70,33 @@ class _Places:
 
     repository: Repository
     lineage: Lineage
+    promotions: Path
     registered: dict[tuple[str, int], dict[str, Any]]
     served: Mapping[str, "_States"]
 
     def check(self, model: str) -> list[VersionStatus]:
         """Checks every version of one model."""
-        registered = {version for name, version in self.registered if name == model}
+        registered = {version: known for (name, version), known in self.registered.items() if name == model}
         versions = sorted({*self.repository.versions(model), *registered})
-        return [self._version(model, version, self.served[model][version]) for version in versions]
+        torn = self._tears(model, registered, versions)
+        return [
+            self._version(model, version, self.served[model][version], torn.get(version, [])) for version in versions
+        ]
 
-    def _version(self, model: str, version: int, server: tuple[str, str]) -> VersionStatus:
+    def _tears(
+        self, model: str, registered: Mapping[int, dict[str, Any]], versions: Sequence[int]
+    ) -> dict[int, list[str]]:
+        """Finds where labels and aliases have come apart, by version; what MLflow doesn't know is said elsewhere."""
+        if not registered:
+            return {}
+        aliases = {alias: version for version, known in registered.items() for alias in known["aliases"]}
+        stopped = Journal(self.promotions, model).unfinished()
+        by_version: dict[int, list[str]] = {}
+        for version, tear in tears.found(model, self.repository.labels(model), aliases, stopped):
+            by_version.setdefault(version if version in versions else versions[-1], []).append(tear)
+        return by_version
+
+    def _version(self, model: str, version: int, server: tuple[str, str], torn: list[str]) -> VersionStatus:
         published = version in self.repository.versions(model)
         registered = self.registered.get((model, version), {})
         hashes = {
@@ -87,6 +106,7 @@ class _Places:
         }
         state, failure = server
         problems = self.repository.verify(model, version) if published else []
+        problems += torn
         problems += _disagreements(f"{model} version {version}", published, hashes)
         if failure:
             problems.append(f"{model} version {version} must load in the server. Received: {failure}")

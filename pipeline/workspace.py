@@ -75,6 +75,11 @@ class Workspace:
         return self.root / "model_repository"
 
     @property
+    def promotions(self) -> Path:
+        """The histories of promotions, a file a model."""
+        return self.root / "promotions"
+
+    @property
     def server_file(self) -> Path:
         """Where `convoy serve` says that it runs."""
         return self.root / "server.json"

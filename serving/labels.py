@@ -43,11 +43,32 @@ def move(
         raise
 
 
-def _loaded(client: Client, repository: Repository, model: str, version: int, timeout: float) -> bool:
-    """Has the server load the version; returns whether there is a server."""
+def drop(
+    repository: Repository, model: str, label: str, *, client: Client | None = None, timeout: float = 60.0
+) -> None:
+    """Takes a label away, on disk and on the server that reads it; the version stays.
+
+    Raises:
+        RepositoryError: Another publisher holds the repository.
+        ConvoyClientError: The server did not hear of it; on disk, the label is gone.
+    """
+    repository.set_label(model, label, None)
+    if client is not None:
+        tell(repository, client, timeout)
+
+
+def tell(repository: Repository, client: Client, timeout: float = 60.0) -> bool:
+    """Has the server read the repository's config; returns whether there is a server."""
     try:
         client.reload_config(repository.config_path, timeout=timeout)
     except ServerUnavailableError:
+        return False
+    return True
+
+
+def _loaded(client: Client, repository: Repository, model: str, version: int, timeout: float) -> bool:
+    """Has the server load the version; returns whether there is a server."""
+    if not tell(repository, client, timeout):
         return False
     client.wait_until_available(model, version, timeout=timeout)
     return True

@@ -290,3 +290,31 @@ def test_nothing_blessed_is_exit_code_4(demo: subprocess.CompletedProcess[str], 
     assert "another `model`" in why(workspace)["Evaluator.lenet5"][1]
     withheld = [status for status in statuses(workspace) if status["model"] == "digits_lenet5"][-1]
     assert (withheld["published"], withheld["aliases"], withheld["problems"]) == (False, [], [])
+
+
+def test_people_promote_and_roll_back_under_a_running_server(
+    demo: subprocess.CompletedProcess[str], workspace: Path
+) -> None:
+    """The version that the test above has withheld, forced live and taken back; the next run leaves it at that."""
+    model, image = "digits_lenet5", str(workspace / "samples" / "24-is-4.png")
+
+    def live() -> int:
+        asked = convoy(workspace, "predict", model, image, "--label", "stable", "--json")
+        return int(json.loads(asked.stdout)[0]["version"])
+
+    withheld = [status["version"] for status in statuses(workspace) if status["model"] == model][-1]
+    refused = convoy(workspace, "promote", model, str(withheld))
+    assert (refused.returncode, "accuracy must be at least 1. Received: 0." in refused.stderr) == (4, True)
+    with serving(workspace):
+        assert live() == 1
+        forced = convoy(workspace, "promote", model, str(withheld), "--force", "--reason", "to see it fail")
+        assert (forced.returncode, forced.stdout.count(f"from v1 to v{withheld}")) == (0, 1), forced.stderr
+        assert live() == withheld
+        assert convoy(workspace, "rollback", model).returncode == 0
+        assert live() == 1
+    newest, forced_one, *_ = json.loads(convoy(workspace, "history", model, "--json").stdout)
+    assert [newest["verb"], forced_one["forced"], forced_one["why"]] == ["rollback", True, "to see it fail"]
+    assert convoy(workspace, "run", "digits", "--architectures", "lenet5").returncode == 0
+    labels = {status["version"]: status["labels"] for status in statuses(workspace) if status["model"] == model}
+    assert [version for version, its in labels.items() if its] == [1]
+    assert all(status["problems"] == [] for status in statuses(workspace))

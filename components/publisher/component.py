@@ -14,7 +14,8 @@ class PublisherSpec(component_spec.ComponentSpec):
 
     PARAMETERS = {  # noqa: RUF012 -- TFX declares specs so
         "repository": component_spec.ExecutionParameter(type=str),
-        "label": component_spec.ExecutionParameter(type=str),
+        "history": component_spec.ExecutionParameter(type=str),
+        "policy": component_spec.ExecutionParameter(type=str),
         "keep_versions": component_spec.ExecutionParameter(type=int),
         "tracking_uri": component_spec.ExecutionParameter(type=str),
         "server_file": component_spec.ExecutionParameter(type=str),
@@ -29,11 +30,12 @@ class PublisherSpec(component_spec.ComponentSpec):
 
 
 class Publisher(base_component.BaseComponent):
-    """Publishes a doubly blessed version and moves label and alias to it.
+    """Publishes a doubly blessed version and moves label and alias to it, as the policy says.
 
     TFX's Pusher copies file by file into the final folder, where a polling server can load half a model, and skips a
     folder that exists. This one stages, verifies and renames; the version is the registered one, the bytes are
-    MLflow's. Reads `registered_model`. Writes `pushed_model` with `pushed`, `pushed_version`, `pushed_destination`, and
+    MLflow's. Label and alias move together, and the history says so (see `components.promotion`). Reads
+    `registered_model`. Writes `pushed_model` with `pushed`, `pushed_version`, `pushed_destination`, and
     `publication.json`. Fails when the repository can't be written; nothing half-written is ever visible.
     """
 
@@ -45,7 +47,8 @@ class Publisher(base_component.BaseComponent):
         *,
         registered_model: BaseChannel,
         repository: str,
-        label: str,
+        history: str,
+        policy: str,
         keep_versions: int,
         tracking_uri: str,
         server_file: str,
@@ -55,19 +58,23 @@ class Publisher(base_component.BaseComponent):
         Args:
           registered_model: The Registrar's.
           repository: Root of the model repository.
-          label: `stable` or `canary`.
-          keep_versions: How many versions stay; a labelled one always does.
+          history: The folder of the histories of promotions.
+          policy: `stable`: it goes live at once; `canary`: it waits as challenger; `manual`: it waits in MLflow alone.
+          keep_versions: How many versions stay; one that a label or an alias points to always does.
           tracking_uri: MLflow's.
           server_file: Where a running server of this repository says where it listens (see `serving.running`).
         """
         spec = PublisherSpec(
             registered_model=registered_model,
             repository=repository,
-            label=label,
+            history=history,
+            policy=policy,
             keep_versions=keep_versions,
             tracking_uri=tracking_uri,
             server_file=server_file,
-            source_digest=source_digest("components.publisher", "serving.repository", "serving.labels"),
+            source_digest=source_digest(
+                "components.publisher", "components.promotion", "serving.repository", "serving.labels"
+            ),
             pushed_model=Channel(type=standard_artifacts.PushedModel),
         )
         super().__init__(spec)

@@ -4,19 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-import mlflow
 from tfx.dsl.components.base import base_executor
 from tfx.types import Artifact, artifact_utils
 
 from components import names
-from components.registrar import registry
-from components.registrar.mlflow_model import SAVED_MODEL
-from serving import labels, running
-from serving.client import Client
-from serving.repository import Repository
+from components.evaluation.facts import EVALUATION_FILE, Evaluation
+from components.promotion.journal import STABLE, Label
+from components.promotion.promoter import Cause, Places, Promoter
 
-# The alias in MLflow that moves with each label of TF Serving.
-ALIASES = {"stable": names.CHAMPION, "canary": "challenger"}
+MANUAL = "manual"
+# Another promotion may wait a minute for a server to load a version.
+WAIT_S = 300.0
 
 
 class Executor(base_executor.BaseExecutor):
@@ -32,10 +30,9 @@ class Executor(base_executor.BaseExecutor):
         registered = artifact_utils.get_single_instance(input_dict["registered_model"])
         output = artifact_utils.get_single_instance(output_dict["pushed_model"])
         facts = json.loads((Path(registered.uri) / names.REGISTRATION_FILE).read_text(encoding="utf-8"))
-        if facts["blessed"] and facts["infra_blessed"]:
-            publication = publish(facts, exec_properties)
-        else:
-            publication = {"published": False, "reason": "; ".join(facts["objections"])}
+        run_id = self._context.pipeline_run_id if self._context else facts["pipeline_run"]
+        why = f"run {run_id}: {_verdict(Path(registered.uri))}"
+        publication = publish(facts, exec_properties, why)
         output.set_int_custom_property(names.PUSHED, int(publication["published"]))
         output.set_string_custom_property(names.PUSHED_VERSION, str(facts["version"]))
         output.set_string_custom_property("model_name", facts["model_name"])
@@ -44,37 +41,67 @@ class Executor(base_executor.BaseExecutor):
         (Path(output.uri) / names.PUBLICATION_FILE).write_text(json.dumps(publication, indent=2), encoding="utf-8")
 
 
-def publish(facts: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """Publishes the bytes that MLflow holds, then moves the label, then the alias.
+def publish(facts: dict[str, Any], settings: dict[str, Any], why: str) -> dict[str, Any]:
+    """Does what the policy says with a version: it goes live, waits beside what is live, or waits in MLflow alone.
+
+    A verdict moves a label once. Heard again, as when the repository was damaged, it restores what is live by now,
+    which people may have chosen since.
+
+    Args:
+      facts: Of the registration.
+      settings: The component's execution properties.
+      why: For the history.
 
     Returns:
-      What the output says: `published`, `label`, `before` (the version that the label pointed to, or None), `path` and
-      `sha256`.
+      What the output says: `published`; `state` (`published`, `waiting` or `withheld`); `reason`, why it is not live;
+      where it is in the repository, also `label`, `before` and `now` (the versions that the label pointed to and
+      points to), `path` and `sha256`.
     """
-    name, version, label = facts["model_name"], facts["version"], settings["label"]
-    repository = Repository(Path(settings["repository"]))
-    before = repository.labels(name).get(label)
-    with registry.connected(settings["tracking_uri"]) as client:
-        stored = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}")
-        published = repository.publish(
-            name, version, Path(stored) / SAVED_MODEL, keep_versions=settings["keep_versions"], sha256=facts["sha256"]
-        )
-        _move(repository, name, label, version, Path(settings["server_file"]))
-        client.set_registered_model_alias(name, ALIASES[label], str(version))
-    return {
-        "published": True,
-        "label": label,
-        "before": before,
-        "path": str(published.path),
-        "sha256": published.sha256,
-    }
+    places = Places(
+        Path(settings["repository"]), Path(settings["history"]), settings["tracking_uri"], Path(settings["server_file"])
+    )
+    with Promoter.opened(places, facts["model_name"], WAIT_S) as promoter:
+        before = promoter.repository.labels(promoter.model)
+        promoter.restore()
+        if not (facts["blessed"] and facts["infra_blessed"]):
+            return {"published": False, "state": "withheld", "reason": "; ".join(facts["objections"])}
+        if settings["policy"] == MANUAL:
+            reason = f"in MLflow alone, until `convoy promote MODEL {facts['version']}` publishes it"
+            return {"published": False, "state": "waiting", "reason": reason}
+        label = _label(promoter, facts["version"], settings["policy"])
+        _publish(promoter, label, facts, why)
+        promoter.prune(settings["keep_versions"], facts["version"])
+        now = promoter.repository.labels(promoter.model).get(label)
+        waits = label != STABLE and now == facts["version"]
+        return {
+            "published": True,
+            "state": "waiting" if waits else "published",
+            "reason": f"as {label}, until `convoy promote MODEL {label}` makes it live" if waits else "",
+            "label": label,
+            "before": before.get(label),
+            "now": now,
+            "path": str(promoter.repository.path(promoter.model, facts["version"])),
+            "sha256": facts["sha256"],
+        }
 
 
-def _move(repository: Repository, name: str, label: str, version: int, server_file: Path) -> None:
-    """Moves the label, on the running server too, in the order that TF Serving allows."""
-    target = running.find(server_file)
-    if target is None:
-        labels.move(repository, name, label, version)
+def _label(promoter: Promoter, version: int, policy: Label) -> Label:
+    """Returns the label of the policy; what is live already, as after a recipe was changed back, waits for nothing."""
+    return STABLE if promoter.live() == version else policy
+
+
+def _publish(promoter: Promoter, label: Label, facts: dict[str, Any], why: str) -> None:
+    """Publishes the bytes that MLflow holds, and moves the label unless it has heard this verdict before."""
+    version = promoter.known().resolve(str(facts["version"]))
+    verdict = facts["pipeline_run"]
+    if promoter.journal.answered(verdict, label, version.number):
+        promoter.place(version)
     else:
-        with Client(target) as client:
-            labels.move(repository, name, label, version, client=client)
+        promoter.move(label, version, Cause("publish", why, verdict=verdict))
+
+
+def _verdict(directory: Path) -> str:
+    """Returns what the gate said, in its own words where the evaluation has left them."""
+    if (directory / EVALUATION_FILE).exists():
+        return Evaluation.read(directory).verdict.reason
+    return "blessed by the evaluation and by infra validation"

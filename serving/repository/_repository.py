@@ -63,7 +63,7 @@ class Repository:
         source_dir: Path | str,
         *,
         label: str | None = None,
-        keep_versions: int = 3,
+        keep_versions: int | None = 3,
         sha256: str | None = None,
     ) -> Published:
         """Copies a SavedModel into the repository under a version number, and prunes old versions.
@@ -77,7 +77,8 @@ class Repository:
             source_dir: The SavedModel to copy.
             label: Points here at the end, e.g. `stable` or `canary`. A running server refuses a label that moves to a
                 version that it has not loaded yet: there, publish without one and call `serving.labels.move`.
-            keep_versions: How many of the newest to keep, beside this one and those that a label points to.
+            keep_versions: How many of the newest to keep, beside this one and those that a label points to; None
+                for all.
             sha256: The identity that the source must have.
 
         Raises:
@@ -90,7 +91,8 @@ class Repository:
         """
         _check_name("model", model)
         _check_count("version", version)
-        _check_count("keep_versions", keep_versions)
+        if keep_versions is not None:
+            _check_count("keep_versions", keep_versions)
         if label is not None:
             _check_name("label", label)
         text = _source_manifest(Path(source_dir), sha256)
@@ -100,7 +102,8 @@ class Repository:
             self._config().write()
         if label is not None:
             self.set_label(model, label, version)
-        self._prune(model, keep_versions, spare={version})
+        if keep_versions is not None:
+            self._prune(model, keep_versions, spare={version})
         return Published(self.path(model, version), identity(text), changed)
 
     def models(self) -> list[str]:
@@ -162,14 +165,17 @@ class Repository:
         except RepositoryError as error:
             return [str(error)]
 
-    def prune(self, model: str, keep: int) -> list[int]:
-        """Removes all but the newest `keep` versions and those that a label points to; returns the removed numbers.
+    def prune(self, model: str, keep: int, *, spare: Collection[int] = ()) -> list[int]:
+        """Removes all but the newest `keep` versions, `spare` and those that a label points to.
+
+        Returns:
+            The removed numbers.
 
         Raises:
             RepositoryBusyError: Another publisher holds the repository.
         """
         _check_count("keep", keep)
-        return self._prune(model, keep)
+        return self._prune(model, keep, spare)
 
     def _prune(self, model: str, keep: int, spare: Collection[int] = ()) -> list[int]:
         with self._locked():

@@ -212,7 +212,16 @@ def test_every_option_takes_its_own_default(name):
         (DIGITS + "[gate.slices.'class_name=3'.acuracy]\nmin = 0.9", ["'acuracy'. Did you mean 'accuracy'?"]),
         (DIGITS + "[gate.slices.'class_name=3'.accuracy]\nmn = 0.9", ["no config key", "Did you mean 'min'?"]),
         (DIGITS + "[gate]\nmax_latency_ms = 0", ["`gate.max_latency_ms` must be greater than 0"]),
-        (DIGITS + '[publish]\nlabel = "live"', ["`publish.label` must be 'stable' or 'canary'", "Received: 'live'"]),
+        (
+            DIGITS + '[publish]\nlabel = "live"',
+            ["`publish.label` must be 'stable', 'canary' or 'manual'", "Received: 'live'"],
+        ),
+        (DIGITS + '[publish]\npolicy = "live"', ["`publish.policy` must be 'stable', 'canary' or 'manual'", "'live'"]),
+        (DIGITS + '[publish]\npolcy = "stable"', ["no config key `publish.polcy`", "Did you mean 'policy'?"]),
+        (
+            DIGITS + '[publish]\npolicy = "stable"\nlabel = "canary"',
+            ["`publish.policy` must go without its other name, `publish.label`", "Received: 'stable' and 'canary'."],
+        ),
         (DIGITS + "[publish]\nkeep_versions = 0", ["`publish.keep_versions` must be greater than or equal to 1"]),
         (DIGITS + "[beam]\nargs = [1]", ["`beam.args.0` must be a valid string"]),
         (DIGITS + "[architectures]", ["`architectures` must name at least one"]),
@@ -298,7 +307,7 @@ def test_set_takes_any_toml_value_and_bare_words(load):
     )
     assert checked.training.epochs == 3
     assert checked.gate.max_latency_ms == 12.5
-    assert (checked.publish.label, checked.training.precision) == ("canary", "float32")
+    assert (checked.publish.policy, checked.training.precision) == ("canary", "float32")
     assert checked.beam.args == ("--runner=DirectRunner",)
     assert checked.plan("resnet20").recipe.nesterov is True
     assert checked.plan("resnet20").recipe.epochs == 4

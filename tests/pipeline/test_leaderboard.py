@@ -152,6 +152,9 @@ REGISTRATION = {
 }
 
 
+PUBLICATION = {"published": True, "state": "published", "reason": "", "label": "stable", "before": None, "now": 3}
+
+
 class TestRead:
     """What a branch left behind becomes a row."""
 
@@ -165,14 +168,24 @@ class TestRead:
 
         return write
 
-    def test_published(self, written):
-        registered = written(names.REGISTRATION_FILE, REGISTRATION)
-        pushed = written(names.PUBLICATION_FILE, {"published": True, "label": "stable", "before": None})
-        row = leaderboard.read("resnet20", "digits_resnet20", registered, pushed, "")
-        assert (row.state, row.note, row.version, row.sha256) == ("published", "", 3, "ab" * 32)
-        assert (row.params, row.macs, row.accuracy, row.p50_ms) == (271_098, 2_534_912, 0.98, 2.2)
-        assert (row.train_seconds, row.size_bytes, row.parent_run_id) == (34.7, 1_700_000, "parent")
-        assert row.with_labels({"stable": 3, "canary": 3, "old": 2}).label == "canary, stable"
+    @pytest.fixture
+    def row(self, written):
+        """Reads the row of a publication."""
+
+        def read(fresh=True, registration=REGISTRATION, **publication):
+            registered = written(names.REGISTRATION_FILE, registration)
+            pushed = written(names.PUBLICATION_FILE, publication)
+            return leaderboard.read("resnet20", "digits_resnet20", registered, pushed, fresh=fresh)
+
+        return read
+
+    def test_published(self, row):
+        found = row(**PUBLICATION)
+        assert (found.state, found.note, found.version, found.sha256) == ("published", "", 3, "ab" * 32)
+        assert (found.params, found.macs, found.accuracy, found.p50_ms) == (271_098, 2_534_912, 0.98, 2.2)
+        assert (found.train_seconds, found.size_bytes, found.parent_run_id) == (34.7, 1_700_000, "parent")
+        labelled = found.with_labels({"stable": 3, "canary": 3, "old": 2})
+        assert (labelled.label, labelled.note) == ("canary, stable", "")
 
     @pytest.mark.parametrize(
         ("before", "fresh", "note"),
@@ -183,19 +196,35 @@ class TestRead:
             (5, False, ""),
         ],
     )
-    def test_published_in_place_of_another(self, written, before, fresh, note):
-        registered = written(names.REGISTRATION_FILE, REGISTRATION)
-        pushed = written(names.PUBLICATION_FILE, {"published": True, "label": "stable", "before": before})
-        row = leaderboard.read("resnet20", "digits_resnet20", registered, pushed, fresh=fresh)
-        assert (row.state, row.note) == ("published", note)
+    def test_published_in_place_of_another(self, row, before, fresh, note):
+        found = row(fresh, **PUBLICATION | {"before": before})
+        assert (found.state, found.note) == ("published", note)
 
-    def test_withheld(self, written):
-        registered = written(names.REGISTRATION_FILE, {**REGISTRATION, "infra": {}})
-        pushed = written(names.PUBLICATION_FILE, {"published": False, "reason": "it is slow"})
-        row = leaderboard.read("resnet20", "digits_resnet20", registered, pushed, "")
-        assert (row.state, row.note, row.p50_ms) == ("withheld", "it is slow", None)
-        assert row.with_labels({}).note == "it is slow"
-        assert row.with_labels({"stable": 2}).note == "it is slow; stable stays at v2"
+    def test_published_and_rolled_back_since(self, row):
+        found = row(**PUBLICATION | {"before": 2, "now": 2}).with_labels({"stable": 2})
+        assert (found.state, found.label, found.note) == ("published", "", "stable stays at v2")
+
+    def test_waiting_as_canary_until_it_is_promoted(self, row):
+        found = row(**PUBLICATION | {"state": "waiting", "reason": "as canary", "label": "canary", "before": 1})
+        assert (found.state, found.note) == ("waiting", "as canary; canary moved from v1 to v3")
+        waiting = found.with_labels({"stable": 2, "canary": 3})
+        assert (waiting.state, waiting.label, waiting.note) == ("waiting", "canary", found.note)
+        back = found.with_labels({"stable": 2})
+        assert (back.state, back.label, back.note) == ("published", "", "stable stays at v2"), "promoted, rolled back"
+        live = found.with_labels({"stable": 3})
+        assert (live.state, live.label, live.note) == ("published", "stable", "")
+
+    def test_waiting_in_mlflow_alone(self, row):
+        found = row(published=False, state="waiting", reason="in MLflow alone")
+        assert found.with_labels({"stable": 2}).note == "in MLflow alone; stable stays at v2"
+        assert found.with_labels({}).note == "in MLflow alone"
+        assert found.with_labels({"stable": 3}).state == "published"
+
+    def test_withheld(self, row):
+        found = row(registration={**REGISTRATION, "infra": {}}, published=False, state="withheld", reason="it is slow")
+        assert (found.state, found.note, found.p50_ms) == ("withheld", "it is slow", None)
+        assert found.with_labels({}).note == "it is slow"
+        assert found.with_labels({"stable": 2}).note == "it is slow; stable stays at v2"
 
     def test_failed_before_and_after_the_registration(self, written):
         early = leaderboard.read("vgg", "digits_vgg", None, None, "Trainer.vgg: no")

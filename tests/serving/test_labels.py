@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from serving import labels
-from serving.client import Client, ConvoyClientError, InvalidRequestError, LoadFailedError
+from serving.client import Client, ConvoyClientError, InvalidRequestError, LoadFailedError, ModelNotFoundError
 from serving.repository import VersionNotFoundError
 
 IMAGE = np.zeros([1, 8, 8, 1], np.uint8)
@@ -83,6 +83,20 @@ def test_a_label_on_no_version_is_refused(repository, client):
     with pytest.raises(VersionNotFoundError):
         labels.move(repository, "tiny", "stable", 2)
     assert repository.labels("tiny") == {"stable": 1}
+
+
+def test_a_label_that_is_dropped_is_gone_on_the_server_too_and_its_version_stays(repository, brightness, client):
+    repository.publish("tiny", 2, brightness)
+    labels.move(repository, "tiny", "canary", 2, client=client, timeout=20)
+    assert client.predict("tiny", images=IMAGE, label="canary").version == 2
+    labels.drop(repository, "tiny", "canary", client=client)
+    assert repository.labels("tiny") == {"stable": 1}
+    with pytest.raises(ModelNotFoundError, match="canary"):
+        client.predict("tiny", images=IMAGE, label="canary")
+    assert client.predict("tiny", images=IMAGE, version=2).version == 2
+    with Client("127.0.0.1:1") as nobody:
+        labels.drop(repository, "tiny", "stable", client=nobody)
+    assert repository.labels("tiny") == {}
 
 
 def test_a_label_that_the_server_refuses_stays_where_it_was(repository, brightness):

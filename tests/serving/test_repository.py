@@ -219,6 +219,14 @@ def test_prune_keeps_the_newest_and_the_labelled(repository, saved_model):
     assert repository.prune("m", 1) == [2, 5]
 
 
+def test_prune_spares_what_it_is_told_and_publish_may_prune_nothing(repository, saved_model):
+    for version in range(1, 6):
+        repository.publish("m", version, saved_model(str(version)), keep_versions=None)
+    assert repository.versions("m") == [1, 2, 3, 4, 5]
+    assert repository.prune("m", 1, spare=[2, 99]) == [1, 3, 4]
+    assert repository.versions("m") == [2, 5]
+
+
 def test_publish_prunes_but_never_what_it_published(repository, saved_model):
     for version in (4, 5, 6):
         repository.publish("m", version, saved_model(str(version)), keep_versions=2)

@@ -11,6 +11,8 @@ import pytest
 from tfx.types import channel_utils
 
 from components.dataset_gen import scans
+from components.evaluation.facts import Evaluation, Verdict
+from components.promotion.journal import Journal
 from components.publisher.component import Publisher
 from components.registrar import registry
 from serving import running
@@ -45,14 +47,16 @@ def publish(in_child, execute, mlflow_place, repository, tmp_path):
     """Registers a model and runs Publisher on it in a child process; returns what it wrote."""
     attempts = iter(range(100))
 
-    def run(facts, path, *, label="stable", file_size=None):
+    def run(facts, path, *, policy="stable", file_size=None):
         root = tmp_path / f"attempt{next(attempts)}"
-        return in_child(run_publisher, execute, mlflow_place, facts, path, label, str(repository.root), root, file_size)
+        return in_child(
+            run_publisher, execute, mlflow_place, facts, path, policy, str(repository.root), root, file_size
+        )
 
     return run
 
 
-def run_publisher(execute, place, facts, path, label, repository, root, file_size):
+def run_publisher(execute, place, facts, path, policy, repository, root, file_size):
     from components.artifacts import RegisteredModel
 
     facts = facts | registry.register(place, facts, path)
@@ -60,10 +64,14 @@ def run_publisher(execute, place, facts, path, label, repository, root, file_siz
     registered.uri = str(root / "registered_model")
     Path(registered.uri).mkdir(parents=True)
     (Path(registered.uri) / "registration.json").write_text(json.dumps(facts))
+    verdict = Verdict(blessed=True, reason="no worse than version 7", checks=())
+    nothing = {"metrics": {}, "classes": (), "confusion": (), "calibration": (), "slices": (), "mistakes": ()}
+    Evaluation(examples=1, baseline=None, verdict=verdict, **nothing).write(Path(registered.uri))
     component = Publisher(
         registered_model=channel_utils.as_channel([registered]),
         repository=repository,
-        label=label,
+        history=str(Path(repository).with_name("promotions")),
+        policy=policy,
         keep_versions=3,
         tracking_uri=place.tracking_uri,
         server_file=str(Path(repository).with_name("server.json")),
@@ -90,19 +98,22 @@ def read_aliases(place):
 def test_a_doubly_blessed_model_is_published_under_its_registered_number(publish, repository, aliases, servable, facts):
     written, pushed = publish(facts, servable)
     path = repository.path(NAME, 1)
-    done = {"published": True, "label": "stable", "before": None}
+    done = {"published": True, "state": "published", "reason": "", "label": "stable", "before": None, "now": 1}
     assert written == done | {"path": str(path), "sha256": facts["sha256"]}
     assert pushed == {"pushed": 1, "pushed_version": "1", "pushed_destination": str(path), "sha256": facts["sha256"]}
     assert digest(path) == repository.sha256(NAME, 1) == facts["sha256"]
     assert repository.labels(NAME) == {"stable": 1}
     assert aliases() == {"champion": 1}
+    (entry,) = Journal(repository.root.with_name("promotions"), NAME).entries()
+    assert entry.intent.why == "run run-1: no worse than version 7"
+    assert entry.intent.metrics["to_version"]["eval/accuracy"] == 0.96875
 
 
 def test_label_and_alias_move_together(publish, repository, aliases, variant):
     (first, _), (second, _) = publish(*variant(1)), publish(*variant(2))
     assert (first["before"], second["before"]) == (None, 1)
     assert (repository.labels(NAME), aliases()) == ({"stable": 2}, {"champion": 2})
-    publish(*variant(3), label="canary")
+    publish(*variant(3), policy="canary")
     assert (repository.labels(NAME), aliases()) == ({"stable": 2, "canary": 3}, {"champion": 2, "challenger": 3})
     assert repository.versions(NAME) == [1, 2, 3]
 
@@ -119,7 +130,7 @@ def test_publishing_again_changes_nothing_and_restores_a_lost_repository(publish
 @pytest.mark.parametrize("verdict", [{"blessed": False}, {"infra_blessed": False}])
 def test_what_is_not_doubly_blessed_is_withheld_with_the_reason(publish, repository, aliases, servable, facts, verdict):
     written, pushed = publish(facts | verdict | {"objections": ["too wrong", "too slow"]}, servable)
-    assert written == {"published": False, "reason": "too wrong; too slow"}
+    assert written == {"published": False, "state": "withheld", "reason": "too wrong; too slow"}
     assert (pushed["pushed"], pushed["pushed_version"], pushed["pushed_destination"]) == (0, "1", "")
     assert (repository.models(), aliases()) == ([], {})
 
