@@ -214,16 +214,22 @@ def predict(
 @main.command()
 @WORKSPACE
 @JSON
-@click.option("--plot", type=click.Path(dir_okay=False), help="Draw accuracy against latency into this file.")
-def compare(workspace: str, as_json: bool, plot: str | None) -> None:
-    """Rank every registered version, over all runs."""
+@click.option("--markdown", is_flag=True, help="Print Markdown.")
+@click.option("--plot", type=click.Path(dir_okay=False), help="Draw accuracy against latency and size into this file.")
+def compare(workspace: str, as_json: bool, markdown: bool, plot: str | None) -> None:
+    """Rank every registered version over all runs and data sets, each beside the champion of its model."""
     from pathlib import Path
 
     from pipeline import compare as comparison
     from pipeline.workspace import Workspace
 
+    if markdown and as_json:
+        raise errors.UsageError("One of --json and --markdown is required at most. Received: both.")
     rows = comparison.read(Workspace.open(workspace, create=False))
-    show(rows, as_json, comparison.table)
+    if markdown:
+        click.echo(comparison.markdown(rows))
+    else:
+        show(rows, as_json, comparison.table)
     if plot:
         comparison.plot(rows, Path(plot))
         click.echo(f"Drawn into {plot}.", err=True)
@@ -247,20 +253,10 @@ def explain(run_id: str | None, workspace: str, as_json: bool) -> None:
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 def ui(workspace: str, host: str, port: int) -> None:
     """Open MLflow's own UI over the workspace."""
-    from pipeline.serve import check_free
+    from pipeline.ui import open_ui
     from pipeline.workspace import Workspace
 
-    place = Workspace.open(workspace, create=False)
-    check_free(host, port)
-    if not place.mlflow_exists:  # MLflow would make it beside a run that does, table by table.
-        from components.registrar import registry
-
-        with registry.connected(place.tracking_uri):
-            pass
-    click.echo(f"MLflow UI at http://{host}:{port} (Ctrl-C ends it)")
-    flags = {"backend-store-uri": place.tracking_uri, "host": host, "port": port}
-    command = [sys.executable, "-m", "mlflow", "ui", *(f"--{name}={value}" for name, value in flags.items())]
-    os.execv(sys.executable, [*command, f"--default-artifact-root={place.artifact_location}"])
+    open_ui(Workspace.open(workspace, create=False), host, port)
 
 
 @main.command()

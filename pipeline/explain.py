@@ -11,7 +11,7 @@ from components import names
 from pipeline import tables
 from pipeline.errors import UsageError
 from pipeline.lineage import Execution, Lineage
-from pipeline.run import SUMMARY_FILE
+from pipeline.parent_run import SUMMARY_FILE
 from pipeline.workspace import Workspace
 
 # What a sentence quotes of a value.

@@ -166,6 +166,7 @@ def _branch(config: Config, plan: Plan, data: _Data, workspace: Workspace) -> li
     ).with_id(f"InfraValidator.{plan.name}")
     registrar = Registrar(
         model=trainer.outputs["model"],
+        ingestion=data.examples.outputs["ingestion"],
         model_run=trainer.outputs["model_run"],
         evaluation=evaluator.outputs["evaluation"],
         model_blessing=evaluator.outputs["blessing"],
@@ -175,6 +176,7 @@ def _branch(config: Config, plan: Plan, data: _Data, workspace: Workspace) -> li
         dataset=data.facts.name,
         tracking_uri=workspace.tracking_uri,
         artifact_location=str(workspace.artifact_location),
+        training_digest=digests.training(plan),
     ).with_id(f"Registrar.{plan.name}")
     publisher = _publisher(config, registrar.outputs["registered_model"], name, workspace)
     branch = [trainer, evaluator, infra, registrar, publisher.with_id(f"Publisher.{plan.name}")]

@@ -5,14 +5,18 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from components import markdown as markdowns
 from components import names
+from components.evaluation.facts import EVALUATION_FILE, Evaluation
 from pipeline import tables
+
+R = TypeVar("R", bound="Row")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +29,8 @@ class Row:
       params: Weights.
       macs: Multiply-accumulates for one image.
       accuracy: On the test split, a fraction.
+      accuracy_low: Of its 95 % confidence interval, where one was asked for.
+      accuracy_high: Likewise.
       train_seconds: Wall time.
       size_bytes: Of the served files.
       p50_ms: Median latency of one image over gRPC, milliseconds.
@@ -47,6 +53,8 @@ class Row:
     sha256: str = ""
     run_id: str = ""
     parent_run_id: str = ""
+    accuracy_low: float | None = None
+    accuracy_high: float | None = None
 
     def with_labels(self, labels: Mapping[str, int]) -> "Row":
         """Returns the row with the labels that point to its version; one that has none says where they stay."""
@@ -81,7 +89,7 @@ def read(
     if registered_uri is None:
         return Row(architecture, model, "failed", error)
     facts = json.loads((Path(registered_uri) / names.REGISTRATION_FILE).read_text(encoding="utf-8"))
-    row = _facts_row(architecture, model, facts)
+    row = dataclasses.replace(_facts_row(architecture, model, facts), **_interval(Path(registered_uri)))
     if pushed_uri is None:
         return dataclasses.replace(row, state="failed", note=error)
     publication = json.loads((Path(pushed_uri) / names.PUBLICATION_FILE).read_text(encoding="utf-8"))
@@ -114,7 +122,15 @@ def _facts_row(architecture: str, model: str, facts: dict[str, Any]) -> Row:
     )
 
 
-def rank(rows: Iterable[Row]) -> list[Row]:
+def _interval(folder: Path) -> dict[str, Any]:
+    """Reads the confidence interval of the test accuracy, if there is one."""
+    if not (folder / EVALUATION_FILE).exists():
+        return {}
+    accuracy = Evaluation.read(folder).metrics["accuracy"]
+    return {"accuracy_low": accuracy.low, "accuracy_high": accuracy.high}
+
+
+def rank(rows: Iterable[R]) -> list[R]:
     """Sorts by test accuracy, then by served latency; what was not measured comes last."""
     return sorted(rows, key=lambda row: (-_or(row.accuracy, -math.inf), _or(row.p50_ms, math.inf)))
 
@@ -130,6 +146,8 @@ RECORDED = (
     "params",
     "macs",
     "accuracy",
+    "accuracy_low",
+    "accuracy_high",
     "train_seconds",
     "size_bytes",
     "p50_ms",
@@ -139,22 +157,51 @@ RECORDED = (
 )
 
 COLUMNS = ("#", "architecture", "test acc", "params", "MACs", "train", "size", "p50", "version")
+NUMBERS = frozenset(COLUMNS) - {"architecture", "version"}
 
 
 def cells(number: int, row: Row) -> list[str]:
     """Formats a row for people; narrow enough for 80 columns."""
-    standing = row.label or (row.state if row.state != "published" else "")
     return [
         str(number),
         row.architecture,
-        "-" if row.accuracy is None else f"{row.accuracy:.4f}",
+        accuracy(row),
         short(row.params),
         short(row.macs),
         "-" if row.train_seconds is None else duration(row.train_seconds),
         "-" if row.size_bytes is None else f"{short(row.size_bytes)}B",
         "-" if row.p50_ms is None else f"{row.p50_ms:.3g}ms",
-        f"v{row.version} {standing}".strip() if row.version else standing,
+        standing(row),
     ]
+
+
+def accuracy(row: Row) -> str:
+    """Formats the test accuracy, with half the width of its confidence interval."""
+    if row.accuracy is None:
+        return "-"
+    if row.accuracy_low is None or row.accuracy_high is None:
+        return f"{row.accuracy:.4f}"
+    return f"{row.accuracy:.4f} ±{(row.accuracy_high - row.accuracy_low) / 2:.3f}"
+
+
+def standing(row: Row) -> str:
+    """Says which version it is, and what points to it or why nothing does."""
+    told = row.label or (row.state if row.state != "published" else "")
+    return f"v{row.version} {told}".strip() if row.version else told
+
+
+def markdown(rows: Sequence[Row], links: Mapping[str, str] | None = None) -> str:
+    """Writes the ranked table in Markdown for MLflow, with the same notes below it.
+
+    Args:
+      rows: Ranked.
+      links: Where the names of architectures lead.
+    """
+    table = [cells(number, row) for number, row in enumerate(rows, start=1)]
+    for written in table:
+        name = written[1]
+        written[1] = f"[{name}]({links[name]})" if links and name in links else name
+    return "\n".join([markdowns.table(COLUMNS, table, NUMBERS, markdowns.GAP), *(f"\n{note}" for note in notes(rows))])
 
 
 def table(rows: Sequence[Row], title: str) -> RenderableType:
@@ -164,8 +211,7 @@ def table(rows: Sequence[Row], title: str) -> RenderableType:
 
 
 def _ranked(rows: Sequence[Row], title: str, gap: int) -> Table:
-    numbers = set(COLUMNS) - {"architecture", "version"}
-    drawn = tables.ruled(COLUMNS, numbers=numbers, folding=["version"], gap=gap, title=title)
+    drawn = tables.ruled(COLUMNS, numbers=NUMBERS, folding=["version"], gap=gap, title=title)
     for number, row in enumerate(rows, start=1):
         drawn.add_row(*cells(number, row), style=None if row.state == "published" else "yellow")
     return drawn

@@ -16,10 +16,11 @@ from typing import Any
 import filelock
 
 from components.progress import Event
-from pipeline import data_report, leaderboard
+from pipeline import data_report, leaderboard, parent_run
 from pipeline.config import Config
 from pipeline.errors import ConvoyError, ExitCode
 from pipeline.leaderboard import Row
+from pipeline.parent_run import SUMMARY_FILE
 from pipeline.runners import hosts, local
 from pipeline.runners.local import NodeRecord
 from pipeline.runners.node import compile_pipeline
@@ -27,10 +28,9 @@ from pipeline.workspace import Workspace
 from serving.repository import Repository
 
 GATE_NODE = "DataGate"
-SUMMARY_FILE = "summary.json"
 # What a model is that the gate let through: it is live, or may go live.
 BLESSED = ("published", "waiting")
-# The nodes that have a run in MLflow.
+# The nodes that write into MLflow what was not there; a run in which one did, or any failed, is shown there.
 RECORDED = ("Trainer.", "Registrar.")
 
 
@@ -110,8 +110,9 @@ def run(
         seen = data_report.keep(nodes, directory)
         outcome = Outcome(run_id, rows, nodes, time.monotonic() - started, directory, seen)
         _write_summary(outcome, config)
-        if any(node.state in ("ran", "failed") and node.id.startswith(RECORDED) for node in nodes):
-            children.call("mlflow", _close_parent, workspace, config.dataset.title, run_id, rows)
+        if any(node.state == "failed" or (node.state == "ran" and node.id.startswith(RECORDED)) for node in nodes):
+            told = (config.dataset.title, directory, rows, seen, outcome.code, outcome.tally())
+            children.call("mlflow", parent_run.close, workspace, parent_run.Closing(run_id, *told))
     return dataclasses.replace(outcome, seconds=time.monotonic() - started)
 
 
@@ -125,10 +126,10 @@ def _end_lost(workspace: Workspace, experiment: str) -> None:
     """Ends in MLflow what an earlier run left open. Runs in a child, where MLflow is imported."""
     if not workspace.mlflow_exists:
         return
-    from components.registrar import registry
+    from components.registrar import connection, runs
 
-    with registry.connected(workspace.tracking_uri) as client:
-        registry.end_lost(client, experiment, str(workspace.pipeline_root))
+    with connection.connected(workspace.tracking_uri) as client:
+        runs.end_lost(client, experiment, str(workspace.pipeline_root))
 
 
 def _limits(config: Config) -> local.Limits:
@@ -205,19 +206,3 @@ def _write_summary(outcome: Outcome, config: Config) -> None:
         "nodes": [dataclasses.asdict(node) for node in outcome.nodes],
     }
     _write(outcome.directory / SUMMARY_FILE, content)
-
-
-def _close_parent(workspace: Workspace, experiment: str, run_id: str, rows: list[Row]) -> None:
-    """Puts the ranked table on MLflow's parent run and ends it. Runs in a child, where MLflow is imported."""
-    from components.registrar import registry
-
-    columns = {name: [getattr(row, name) for row in rows] for name in leaderboard.RECORDED}
-    with registry.connected(workspace.tracking_uri) as client:
-        if parent := registry.find_run(client, experiment, registry.PIPELINE_RUN, run_id):
-            client.log_table(parent, columns, "leaderboard.json")
-            client.log_artifact(parent, str(workspace.run(run_id) / SUMMARY_FILE))
-            for path in (workspace.run(run_id) / name for name in data_report.RECORDED):
-                if path.exists():
-                    client.log_artifact(parent, str(path), "data")
-            client.set_terminated(parent)
-    _end_lost(workspace, experiment)

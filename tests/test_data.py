@@ -1,8 +1,10 @@
 """A folder of one's own from the command line: to a served model, again, and with other data."""
 
+import contextlib
 import csv
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -107,10 +109,19 @@ def test_what_was_kept_out_is_told_and_counted(first: Any) -> None:
     assert {"data_report.html", "data_report.png", "schema.pbtxt"} <= {path.name for path in directory.iterdir()}
 
 
+def shown(folder: Path) -> dict[str, str]:
+    """Returns the status of each run that MLflow shows, by its name."""
+    with contextlib.closing(sqlite3.connect(folder / "workspace" / "mlflow.sqlite")) as database:
+        return dict(database.execute("SELECT name, status FROM runs"))
+
+
 def test_unchanged_data_are_not_read_again_and_changed_data_are_the_next_span(folder: Path, first: Any) -> None:
+    before = shown(folder)
+    assert before == {first[2].name: "FINISHED", "lenet5 v1": "FINISHED"}
     done, summary, _ = run(folder)
     assert "Data: span 1, unchanged, 360 images" in done.stdout
     assert {node["state"] for node in summary["nodes"]} == {"cached"}
+    assert shown(folder) == before, "nothing was done, so there is nothing to show"
     for path in (folder / "shapes").glob("*/*.png"):
         if path.name != "torn.png":
             Image.fromarray(np.asarray(Image.open(path)) // 3).save(path)
@@ -122,6 +133,8 @@ def test_unchanged_data_are_not_read_again_and_changed_data_are_the_next_span(fo
     assert (summary["data"]["span"], summary["data"]["is_new"]) == (2, True)
     assert "dataset.max_drift" in done.stdout
     assert (directory / "data_report.png").exists()
+    assert shown(folder) == {**before, directory.name: "FAILED"}
+    assert list((folder / "workspace" / "mlartifacts").glob("*/artifacts/data/data_report.html"))
     assert list(Lineage(folder / "workspace" / "metadata.sqlite").spans("shapes").values()) == [1, 2]
 
 

@@ -10,6 +10,8 @@ from tfx.types import Artifact, artifact_utils
 from components import names
 from components.evaluation.facts import Evaluation
 from components.infra_validator.executor import SERVABLE
+from components.ingestion import Ingestion
+from components.model_report import report
 from components.registrar import registry
 from serving.repository import digest
 
@@ -34,15 +36,23 @@ class Executor(base_executor.BaseExecutor):
             "model_uri": inputs["model"].uri,
             "sha256": digest(servable),
             "size_bytes": sum(path.stat().st_size for path in servable.rglob("*") if path.is_file()),
+            "source_digest": exec_properties["training_digest"],
+            "mlmd": {
+                "execution": Path(output.uri).name,  # So TFX names the folder.
+                "model": inputs["model"].id,
+                "evaluation": inputs["evaluation"].id,
+            },
             **gather(inputs),
         }
         place = registry.Place(exec_properties["tracking_uri"], exec_properties["artifact_location"])
         facts |= registry.register(place, facts, servable)
-        found = Evaluation.read(Path(inputs["evaluation"].uri))
-        found.write(Path(output.uri))
+        evaluation = _compared(Evaluation.read(Path(inputs["evaluation"].uri)), place, facts["model_name"])
+        evaluation.write(Path(output.uri))
+        report.write(Path(output.uri), facts, evaluation)
         output.model_name, output.model_version = facts["model_name"], facts["version"]
         output.sha256 = facts["sha256"]
         (Path(output.uri) / names.REGISTRATION_FILE).write_text(json.dumps(facts, indent=2), encoding="utf-8")
+        registry.present(place, facts, Path(output.uri))
 
 
 def gather(inputs: dict[str, Artifact]) -> dict[str, Any]:
@@ -59,12 +69,28 @@ def gather(inputs: dict[str, Artifact]) -> dict[str, Any]:
     return {
         "training": training,
         "trials": _trials(inputs),
+        "data": _data(Ingestion.read(Path(inputs["ingestion"].uri))),
         "evaluation": {name: estimate.value for name, estimate in evaluation.metrics.items()},
         "infra": infra,
         "blessed": blessed,
         "infra_blessed": bool(infra["blessed"]),
         "objections": objections,
     }
+
+
+def _compared(evaluation: Evaluation, place: registry.Place, model_name: str) -> Evaluation:
+    """Says which version the candidate was compared with."""
+    if (baseline := evaluation.baseline) is None:
+        return evaluation
+    version = registry.version_of(place, model_name, baseline.model_uri)
+    return evaluation.model_copy(update={"baseline": baseline.model_copy(update={"version": version})})
+
+
+def _data(ingestion: Ingestion) -> dict[str, Any]:
+    """Says which data the model was trained and tested on, and how many images of each split."""
+    splits = {split: counts.kept for split, counts in ingestion.splits.items()}
+    facts = {key: getattr(ingestion, key) for key in ("source", "fingerprint", "span", "class_names")}
+    return {**facts, "splits": splits}
 
 
 def _trials(inputs: dict[str, Artifact]) -> list[dict[str, Any]]:

@@ -10,12 +10,15 @@ from mlflow.entities import Metric
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from components.progress import Event
-from components.registrar import registry
+from components.registrar import record, runs
+from components.registrar.connection import Place, connected
 
 SAMPLE_EVERY_S = 10.0
 END_TIMEOUT_S = 30.0
 # What an epoch's event says that is no metric.
 PLACES = {"epoch", "epochs", "seconds_left"}
+# Of those that are, what has a best value: on validation, by which people choose.
+JUDGED = "val_"
 
 
 class Recording:
@@ -31,7 +34,7 @@ class Recording:
       pipeline_run: The parent run's.
     """
 
-    def __init__(self, place: registry.Place, experiment: str, pipeline_run: str) -> None:
+    def __init__(self, place: Place, experiment: str, pipeline_run: str) -> None:
         self._place, self._experiment, self._pipeline_run = place, experiment, pipeline_run
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -58,7 +61,7 @@ class Recording:
 
     def _write(self) -> None:
         run, monitors = self._open(self._events.get() or {})
-        samples = 0
+        samples, best = 0, _Best()
         while True:
             try:
                 event = self._events.get(timeout=SAMPLE_EVERY_S)
@@ -72,19 +75,19 @@ class Recording:
             now = int(time.time() * 1000)
             load = [Metric(f"system/{name}", value, now, samples) for name, value in _load(monitors).items()]
             samples += 1
-            with registry.connected(self._place.tracking_uri) as client:
-                client.log_batch(run, metrics=load + _epoch(event, now))
+            with connected(self._place.tracking_uri) as client:
+                client.log_batch(run, metrics=_epoch(event, best, now) + load)
 
     def _open(self, event: Event) -> tuple[str, list[Any]]:
         facts = {**event, "dataset": self._experiment, "pipeline_run": self._pipeline_run}
-        with registry.connected(self._place.tracking_uri) as client:
-            _, _, run = registry.training_run(client, self._place, facts)
-            client.log_batch(run, params=registry.params(facts))
+        with connected(self._place.tracking_uri) as client:
+            _, _, run = runs.training_run(client, self._place, facts)
+            client.log_batch(run, params=record.params(facts))
             return run, SystemMetricsMonitor(run).monitors
 
     def _fail(self, run: str, reason: str) -> None:
-        with registry.connected(self._place.tracking_uri) as client:
-            client.set_tag(run, "mlflow.note.content", reason)
+        with connected(self._place.tracking_uri) as client:
+            client.set_tag(run, runs.NOTE, reason)
             client.set_terminated(run, "FAILED")
 
 
@@ -98,6 +101,21 @@ def _load(monitors: list[Any]) -> dict[str, float]:
     return found
 
 
-def _epoch(event: dict[str, Any], now: int) -> list[Metric]:
+class _Best:
+    """The best value of each number so far."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, float] = {}
+
+    def of(self, name: str, value: float) -> float:
+        """Takes a number's value, and returns the best that it has had."""
+        self._found[name] = record.best(name, [value, self._found.get(name, value)])
+        return self._found[name]
+
+
+def _epoch(event: dict[str, Any], best: _Best, now: int) -> list[Metric]:
+    """Lists what an epoch came to; the best first, since MLflow's comparison draws the metric that was first."""
     numbers = {name: float(value) for name, value in event.items() if name not in PLACES}
-    return [Metric(f"train/{name}", value, now, int(event["epoch"])) for name, value in numbers.items()]
+    found = {f"best/{name}": best.of(name, value) for name, value in numbers.items() if name.startswith(JUDGED)}
+    found |= {f"train/{name}": value for name, value in numbers.items()}
+    return [Metric(name, value, now, int(event["epoch"])) for name, value in found.items()]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from mlflow.models import Model, ModelSignature
+from mlflow.models.utils import _save_example  # As every flavour of MLflow's; there is no public way.
 from mlflow.types import Schema, TensorSpec
 
 from components import names
@@ -19,11 +20,11 @@ SAVED_MODEL = "saved_model"
 
 
 def write_mlmodel(directory: Path, servable: Path, facts: dict[str, Any], run_id: str, model_id: str) -> None:
-    """Writes `MLmodel` and `requirements.txt`.
+    """Writes `MLmodel`, `requirements.txt` and, as an example of an input, a test image.
 
     Args:
       directory: Where to.
-      servable: The SavedModel that will lie beside them, as `saved_model/`; read for its size alone.
+      servable: The SavedModel that will lie beside them, as `saved_model/`; read for its size and its warm-up requests.
       facts: As the Registrar gathers them.
       run_id: MLflow's child run.
       model_id: MLflow's logged model.
@@ -45,9 +46,21 @@ def write_mlmodel(directory: Path, servable: Path, facts: dict[str, Any], run_id
         code=None,
     )
     model.add_flavor("python_function", loader_module="mlflow.tensorflow", python_version=platform.python_version())
+    _save_example(model, {"images": example(servable)}, str(directory))
     model.save(str(directory / "MLmodel"))
     pinned = f"mlflow\ntensorflow=={versions['tensorflow']}\n"
     (directory / "requirements.txt").write_text(pinned, encoding="utf-8")
+
+
+def example(servable: Path) -> np.ndarray:
+    """Reads a test image, uint8 [1, H, W, C], from the warm-up requests of a servable."""
+    import tensorflow as tf
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    records = tf.data.TFRecordDataset(str(servable / "assets.extra" / names.WARMUP_FILE)).as_numpy_iterator()
+    requests = [prediction_log_pb2.PredictionLog.FromString(record).predict_log.request for record in records]
+    (pixels,) = (one.inputs["images"] for one in requests if one.model_spec.signature_name == names.PIXELS)
+    return np.asarray(tf.make_ndarray(pixels))
 
 
 def _signature(architecture: dict[str, Any]) -> ModelSignature:

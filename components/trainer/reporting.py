@@ -19,15 +19,15 @@ class Reporting(keras.callbacks.Callback):
         super().__init__()
         self._epochs, self._images = epochs, images
         self._began = self._epoch_began = 0.0
-        self._done = 0
+        self._done, self._rate = 0, 0.0
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Takes the time."""
         self._began = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Takes the time."""
-        self._epoch_began = time.monotonic()
+        """Takes the time, and the learning rate: at the end of the last epoch a schedule may have brought it to 0."""
+        self._epoch_began, self._rate = time.monotonic(), float(self.model.optimizer.learning_rate)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Reports what the epoch came to, how fast it was, and how long the others may take."""
@@ -39,7 +39,7 @@ class Reporting(keras.callbacks.Callback):
             epoch=epoch + 1,
             epochs=self._epochs,
             images_per_second=rate,
-            learning_rate=float(self.model.optimizer.learning_rate),
+            learning_rate=self._rate,
             seconds_left=left,
             **(logs or {}),
         )

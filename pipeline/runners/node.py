@@ -230,9 +230,9 @@ def _recorded(tracking: Tracking | None, runtime: Any) -> Iterator[None]:
     if tracking is None:
         yield
         return
-    from components.registrar import live, registry
+    from components.registrar import connection, live
 
-    place = registry.Place(tracking.uri, tracking.artifact_location)
+    place = connection.Place(tracking.uri, tracking.artifact_location)
     recording = live.Recording(place, tracking.experiment, runtime.pipeline_run_id.field_value.string_value)
 
     def heard(event: progress.Event) -> progress.Event:

@@ -9,9 +9,7 @@ from matplotlib import pyplot
 from matplotlib.text import Text
 
 import models
-from pipeline import chart, compare
-from pipeline.errors import UsageError
-from pipeline.leaderboard import Row
+from pipeline import chart
 
 
 @pytest.fixture
@@ -59,30 +57,3 @@ def test_families_look_different():
     assert list(looks) == list(dict.fromkeys(models.variant(name).family for name in models.names()))
     colours, markers = zip(*looks.values(), strict=True)
     assert len(set(colours)) == len(set(markers)) == len(looks)
-
-
-ROWS = [
-    Row(name, f"digits_{name}", "published", params=10**6, accuracy=0.9 + number / 1000, p50_ms=1.0 + number, version=1)
-    for number, name in enumerate(models.names())
-]
-
-
-@pytest.mark.parametrize(
-    "rows",
-    [
-        [],
-        [Row("lenet5", "digits_lenet5", "failed")],
-        [Row(**{**vars(row), "label": "champion"}) for row in ROWS],
-        [*ROWS, Row("lenet6", "digits_lenet6", "published", params=0, accuracy=0.5, p50_ms=2.0, label="champion")],
-    ],
-    ids=["none", "not measured", "the fleet", "an architecture that is gone"],
-)
-def test_compare_draws_whatever_there_is(tmp_path, rows):
-    compare.plot(rows, tmp_path / "plot.png")
-    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
-
-
-@pytest.mark.parametrize("name", ["plot.nonsense", "nowhere/plot.png"])
-def test_compare_refuses_a_file_that_cannot_be(tmp_path, name):
-    with pytest.raises(UsageError, match="--plot must be a file"):
-        compare.plot(ROWS, tmp_path / name)

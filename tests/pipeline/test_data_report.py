@@ -10,11 +10,10 @@ from rich.console import Console
 
 from components.data_report.findings import FILL, MEND, Findings, Objection
 from components.ingestion import Ingestion, Quarantined, SplitCounts
-from pipeline import data_report, run
+from pipeline import data_report
 from pipeline.errors import ExitCode
 from pipeline.run import Outcome
 from pipeline.runners.local import NodeRecord
-from pipeline.workspace import Workspace
 
 OBJECTIONS = (
     Objection("30 of 1,000 images (3 %) were kept out: 30 truncated; `dataset.max_bad_fraction` allows 1 %", MEND),
@@ -113,20 +112,3 @@ def test_a_files_name_does_not_steer_the_terminal(nodes, directory):
     text = "\n".join(draw(data_report.keep(nodes(quarantine=[evil]), directory), 120))
     assert "�[2J[bold]�x.jpg" in text
     assert not {"\x1b", "\x07"} & set(text)
-
-
-@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
-def test_mlflow_has_the_report_on_the_run_of_the_pipeline(nodes, tmp_path):
-    from components.registrar import registry
-
-    workspace = Workspace(tmp_path)
-    workspace.run("run-1").mkdir(parents=True)
-    data_report.keep(nodes(()), workspace.run("run-1"))
-    (workspace.run("run-1") / run.SUMMARY_FILE).write_text("{}")
-    with registry.connected(workspace.tracking_uri) as client:
-        experiment = client.create_experiment("pets", artifact_location=str(workspace.artifact_location))
-        parent = client.create_run(experiment, tags={registry.PIPELINE_RUN: "run-1"}).info.run_id
-    run._close_parent(workspace, "pets", "run-1", [])
-    with registry.connected(workspace.tracking_uri) as client:
-        logged = {artifact.path for artifact in client.list_artifacts(parent, "data")}
-    assert logged == {"data/data_report.html", "data/data_report.png", "data/quarantine.csv"}

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from components.registrar import live, registry
+from components.registrar import connection, live, registry, runs
 
 URI = "/tfx/Trainer.lenet5/model/7"
 
@@ -24,7 +24,7 @@ def epoch(number, **numbers):
 
 def read(client, run=None):
     """Returns what stands in the run, and its parent's name."""
-    run = client.get_run(run or registry.find_run(client, "digits", registry.MODEL_URI, URI))
+    run = client.get_run(run or runs.find_run(client, "digits", runs.MODEL_URI, URI))
     history = {name: client.get_metric_history(run.info.run_id, name) for name in run.data.metrics}
     return {
         "status": run.info.status,
@@ -45,11 +45,11 @@ def watch(place, facts):
     for _ in range(200):
         time.sleep(0.1)
         with registry.connected(place.tracking_uri) as client:
-            if registry.find_run(client, "digits", registry.MODEL_URI, URI):
+            if runs.find_run(client, "digits", runs.MODEL_URI, URI):
                 between = read(client)
                 if len(between["points"].get("system/cpu_utilization_percentage", ())) > 2:
                     break
-    recording.hear(epoch(2))
+    recording.hear(epoch(2, val_accuracy=0.25))
     recording.end()
     with registry.connected(place.tracking_uri) as client:
         return between, read(client)
@@ -63,6 +63,7 @@ def test_a_training_is_seen_while_it_goes_on(in_child, mlflow_place, facts):
     assert (between["params"]["architecture"], between["params"]["recipe.epochs"]) == ("lenet5", "2")
     assert {"system/cpu_utilization_percentage", "system/system_memory_usage_megabytes"} < set(between["points"])
     assert after["points"]["train/loss"] == [(1, 1.0), (2, 0.5)]
+    assert after["points"]["best/val_accuracy"] == [(1, 0.5), (2, 0.5)]
     assert not {"train/epoch", "train/epochs", "train/seconds_left"} & set(after["points"])
 
 
@@ -82,6 +83,8 @@ def test_registration_goes_on_in_the_run_and_adds_what_it_lacks(in_child, mlflow
     second = epoch(2, loss=loss[1])
     _, found, registered = in_child(record_and_register, mlflow_place, facts, servable, second)
     assert found == registered
+    history = facts["training"]["history"]
+    assert registered["points"]["best/val_accuracy"][-1] == (2, max(history["val_accuracy"]))
     assert registered["status"] == "FINISHED"
     assert registered["points"]["train/loss"] == [(1, loss[0]), (2, loss[1])]
     assert len(registered["points"]["train/val_loss"]) == 2
@@ -119,8 +122,8 @@ def lose(place, facts):
     with registry.connected(place.tracking_uri) as client:
         for workspace in ("/tfx", "/other"):
             lost = {**facts, "model_uri": f"{workspace}/Trainer.lenet5/model/7", "pipeline_run": workspace}
-            _, *states[workspace] = registry.training_run(client, place, lost)
-        registry.end_lost(client, "digits", "/tfx")
+            _, *states[workspace] = runs.training_run(client, place, lost)
+        runs.end_lost(client, "digits", "/tfx")
         return {key: [client.get_run(run).info.status for run in runs] for key, runs in states.items()}
 
 
@@ -134,7 +137,7 @@ def test_no_experiment_has_no_lost_runs(in_child, mlflow_place):
 
 def end_none(place):
     with registry.connected(place.tracking_uri) as client:
-        registry.end_lost(client, "digits", "/tfx")
+        runs.end_lost(client, "digits", "/tfx")
 
 
 @pytest.mark.parametrize("failure", ["", "why"])
@@ -147,7 +150,7 @@ def open_half_made(folder):
     place = registry.Place(f"sqlite:///{folder / 'mlflow.sqlite'}", str(folder))
     (folder / "mlflow.sqlite.new").write_bytes(b"half of a database")
     with registry.connected(place.tracking_uri) as client:
-        _, _, run = registry.training_run(client, place, started(FACTS) | {"dataset": "digits", "pipeline_run": "1"})
+        _, _, run = runs.training_run(client, place, started(FACTS) | {"dataset": "digits", "pipeline_run": "1"})
     return client.get_run(run).info.status, sorted(path.name for path in folder.glob("*.new"))
 
 
@@ -159,7 +162,7 @@ def test_a_database_that_a_kill_left_half_made_is_made_anew(in_child, tmp_path):
 
 
 def die_in_the_making(folder):
-    registry.mlflow.MlflowClient = None
+    connection.mlflow.MlflowClient = None
     with contextlib.suppress(TypeError), registry.connected(f"sqlite:///{folder / 'mlflow.sqlite'}"):
         pass
 

@@ -51,7 +51,7 @@ def test_the_metrics_are_the_candidates_on_the_test_split(evaluation, lenet5, ex
     assert evaluation.baseline.metrics["accuracy"].value < right
 
 
-def test_a_refusal_that_no_threshold_explains_is_a_refusal_all_the_same(evaluated, evaluation, lenet5, facts, tmp_path):
+def test_a_refusal_that_no_threshold_explains_is_a_refusal_all_the_same(ingested, evaluation, lenet5, facts, tmp_path):
     verdict = evaluation.verdict.model_copy(update={"checks": (), "reason": "TFMA did not say why."})
     infra, blessing, run, unexplained = (
         kind()
@@ -66,6 +66,7 @@ def test_a_refusal_that_no_threshold_explains_is_a_refusal_all_the_same(evaluate
     infra.uri, run.uri, unexplained.uri = str(tmp_path), str(lenet5[0].parent.parent / "model_run"), str(tmp_path)
     (tmp_path / "infra_validation.json").write_text(json.dumps(facts["infra"]))
     inputs = {
+        "ingestion": ingested["ingestion"],
         "evaluation": unexplained,
         "infra_blessing": infra,
         "model_blessing": blessing,
@@ -78,9 +79,11 @@ def test_a_refusal_that_no_threshold_explains_is_a_refusal_all_the_same(evaluate
 
 
 def test_registers_what_it_gathered(
-    in_child, execute, evaluated, evaluation, lenet5, servable, facts, mlflow_place, tmp_path
+    in_child, execute, evaluated, evaluation, ingested, lenet5, servable, facts, mlflow_place, tmp_path
 ):
-    done = in_child(run_registrar, execute, evaluated, lenet5[0], servable, facts, mlflow_place, tmp_path)
+    done = in_child(
+        run_registrar, execute, evaluated, ingested["ingestion"], lenet5[0], servable, facts, mlflow_place, tmp_path
+    )
     written = json.loads((tmp_path / "registrar" / "registered_model" / "registration.json").read_text())
     assert done == {"model_name": "digits_lenet5", "model_version": 1, "sha256": digest(servable)}
     assert written["version"] == 1
@@ -99,7 +102,7 @@ def test_registers_what_it_gathered(
     assert all(written[key] for key in ("run_id", "parent_run_id", "model_id"))
 
 
-def run_registrar(execute, evaluated, saved_model, servable, facts, place, root):
+def run_registrar(execute, evaluated, ingestion, saved_model, servable, facts, place, root):
     run, infra, blessing = (
         standard_artifacts.ModelRun(),
         standard_artifacts.InfraBlessing(),
@@ -111,6 +114,7 @@ def run_registrar(execute, evaluated, saved_model, servable, facts, place, root)
     blessing.set_int_custom_property("blessed", 0)
     inputs = {
         "model": model_artifact(saved_model),
+        "ingestion": ingestion,
         "model_run": run,
         "evaluation": evaluated["evaluation"],
         "model_blessing": blessing,
@@ -122,6 +126,7 @@ def run_registrar(execute, evaluated, saved_model, servable, facts, place, root)
         dataset="digits",
         tracking_uri=place.tracking_uri,
         artifact_location=place.artifact_location,
+        training_digest="5eed",
     )
     registered = execute(component, root / "registrar", **inputs)["registered_model"]
     assert Path(registered.uri, "registration.json").exists()

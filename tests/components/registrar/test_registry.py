@@ -8,12 +8,14 @@ import sys
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from components.dataset_gen import scans
-from components.registrar import registry
+from components.evaluation.facts import Estimate, Evaluation, Verdict
+from components.registrar import provenance, record, registry, runs, view
 from serving.repository import digest
 
 
@@ -94,15 +96,28 @@ def test_the_version_says_what_it_is_and_where_it_comes_from(register, in_child,
         "blessed": "true",
         "infra_blessed": "true",
         "pipeline_run": "run-1",
+        "data_fingerprint": "f" * 64,
+        "data_span": "1",
+        "source_digest": "5eed",
+        "recipe": "sgd, learning rate 0.1 (cosine), 2 epochs of batches of 32",
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "code_version": provenance.code_version(),
+        "mlflow_run": done["run_id"],
+        "mlmd_execution": "11",
+        "mlmd_model": "7",
+        "mlmd_evaluation": "8",
     }
     assert (version["run_id"], version["model_id"]) == (done["run_id"], done["model_id"])
-    assert run["name"] == "lenet5"
+    assert run["name"] == "lenet5 v1"
+    assert run["data"] == {"name": "digits", "digest": "f" * 36, "images": facts["data"]["splits"]}
     assert run["status"] == "FINISHED"
     assert run["parent"] == done["parent_run_id"] == parent["id"]
     assert parent["name"] == "run-1"
     assert run["params"]["architecture"] == "lenet5"
     assert run["params"]["recipe.epochs"] == "2"
     assert (run["params"]["option.shortcut"], run["params"]["option.heads"]) == ("b", "False")
+    history = facts["training"]["history"]
     final = {
         "eval/accuracy": 0.96875,
         "eval/cross_entropy": 0.125,
@@ -113,6 +128,13 @@ def test_the_version_says_what_it_is_and_where_it_comes_from(register, in_child,
         "model/macs": facts["training"]["architecture"]["macs"],
         "model/size_bytes": facts["size_bytes"],
         "train/seconds": facts["training"]["train_seconds"],
+        "best/loss": min(history["loss"]),
+        "best/accuracy": max(history["accuracy"]),
+        "best/val_loss": min(history["val_loss"]),
+        "best/val_accuracy": max(history["val_accuracy"]),
+        "best/epoch": 1 + history["val_loss"].index(min(history["val_loss"])),
+        **{f"final/{name}": values[-1] for name, values in history.items()},
+        "final/epoch": 2,
     }
     assert logged == pytest.approx(final)
     assert {name: value for name, value in run["metrics"].items() if name in final} == pytest.approx(final)
@@ -158,7 +180,7 @@ def read_trials(client):
 def log_trials_again(place):
     """What a registration does that was killed before its version had a number."""
     with registry.connected(place.tracking_uri) as client:
-        registry._log_trials(client, client.get_model_version("digits_lenet5", "1").run_id, TRIALS)
+        record.log_trials(client, client.get_model_version("digits_lenet5", "1").run_id, TRIALS)
 
 
 def read_version(client):
@@ -180,11 +202,18 @@ def read_version(client):
             "parent": run.data.tags["mlflow.parentRunId"],
             "params": run.data.params,
             "metrics": run.data.metrics,
+            "data": read_data(run.inputs.dataset_inputs),
             "curve": sorted((point.step, point.value) for point in curve),
         },
         {"id": parent.info.run_id, "name": parent.info.run_name},
         {metric.key: metric.value for metric in logged.metrics},
     )
+
+
+def read_data(inputs):
+    (found,) = inputs
+    profile = json.loads(found.dataset.profile)
+    return {"name": found.dataset.name, "digest": found.dataset.digest, "images": profile["images"]}
 
 
 def test_a_later_word_on_a_known_model_changes_what_is_said_of_it(register, in_child, mlflow_place):
@@ -239,7 +268,7 @@ def test_killed_at_any_step_the_next_try_ends_with_one_version(
     assert done["version"] == 1
     assert versions(mlflow_place, "digits_lenet5") == [1]
     assert in_child(look, mlflow_place, count_everything) == {
-        "runs": {"run-1": "RUNNING", "lenet5": "FINISHED"},
+        "runs": {"run-1": "RUNNING", "lenet5 v1": "FINISHED"},
         "logged models": [(done["model_id"], "READY")],
         "points of a curve": 2,
     }
@@ -253,7 +282,7 @@ def count_everything(client):
     return {
         "runs": {name: run.info.status for name, run in runs.items()},
         "logged models": [(model.model_id, str(model.status)) for model in logged],
-        "points of a curve": len(client.get_metric_history(runs["lenet5"].info.run_id, "train/loss")),
+        "points of a curve": len(client.get_metric_history(runs["lenet5 v1"].info.run_id, "train/loss")),
     }
 
 
@@ -309,6 +338,162 @@ def test_one_process_writes_at_a_time(start_child, mlflow_place, servable, facts
     assert second.recv()[1]["version"] == 1
 
 
+def register_again_and_again(place, facts, servables, ready, go):
+    """Registers models of its own under the name that another process uses as well."""
+    ready.touch()
+    while not go.exists():
+        time.sleep(0.001)
+    done = [registry.register(place, facts | changed, servable) for servable, changed in servables]
+    return [found["version"] for found in done]
+
+
+def test_two_processes_that_register_one_model_at_once_never_share_a_number_nor_mix_bytes(
+    start_child, in_child, mlflow_place, servable, facts, tmp_path
+):
+    import shutil
+
+    made = {}
+    for process in ("first", "second"):
+        for number in range(6):
+            path = tmp_path / process / str(number)
+            shutil.copytree(servable, path)
+            (path / "assets.extra" / "note").write_text(f"{process} {number}")
+            made[process, number] = (path, {"sha256": digest(path), "model_uri": f"/tfx/{process}/model/{number}"})
+    children = []
+    for process in ("first", "second"):
+        servables = [value for (of, _), value in made.items() if of == process]
+        ready = tmp_path / f"{process}.ready"
+        children.append(
+            start_child(register_again_and_again, mlflow_place, facts, servables, ready, tmp_path / "go")[1]
+        )
+    while not all((tmp_path / f"{process}.ready").exists() for process in ("first", "second")):
+        time.sleep(0.01)
+    (tmp_path / "go").touch()
+    (fine, first), (too, second) = (child.recv() for child in children)
+    assert (fine, too) == (True, True), (first, second)
+    assert sorted(first + second) == versions(mlflow_place, "digits_lenet5") == list(range(1, 13))
+    numbers = dict(zip(made, first + second, strict=True))
+    stored = in_child(
+        look, mlflow_place, lambda client: {number: read_bytes(client, number) for number in range(1, 13)}
+    )
+    for key, (_, changed) in made.items():
+        assert stored[numbers[key]] == (changed["sha256"], changed["sha256"], changed["model_uri"])
+
+
+def read_bytes(client, number):
+    """Returns what a version says of its bytes, and what they are."""
+    import mlflow
+
+    version = client.get_model_version("digits_lenet5", str(number))
+    path = Path(mlflow.artifacts.download_artifacts(f"models:/digits_lenet5/{number}"))
+    return version.tags["sha256"], digest(path / "saved_model"), version.tags["convoy.model_uri"]
+
+
+def test_the_metrics_of_a_logged_model_are_tied_to_the_data_where_these_decide_them(register, in_child, mlflow_place):
+    register()
+    tied = in_child(look, mlflow_place, read_tied)
+    assert {tied["eval/accuracy"], tied["best/val_loss"]} == {("digits", "f" * 36)}
+    assert {tied["serve/latency_ms_p50"], tied["model/parameters"]} == {(None, None)}
+
+
+def read_tied(client):
+    (logged,) = client.search_logged_models([client.get_experiment_by_name("digits").experiment_id])
+    return {metric.key: (metric.dataset_name, metric.dataset_digest) for metric in logged.metrics}
+
+
+def test_an_experiment_says_what_it_shows_and_keeps_a_ranked_view(register, in_child, mlflow_place):
+    register()
+    tags, kept = in_child(look, mlflow_place, read_experiment)
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+    assert "**digits**" in tags["mlflow.note.content"]
+    assert f"viewStateShareKey={view.RANKING}" in tags["mlflow.note.content"]
+    assert (kept["orderByKey"], kept["orderByAsc"]) == ("metrics.`eval/accuracy`", False)
+    assert kept["selectedColumns"][1] == "metrics.`eval/accuracy`"
+
+
+def read_experiment(client):
+    tags = client.get_experiment_by_name("digits").tags
+    return tags, json.loads(tags[view.KEPT])
+
+
+def differ(place, facts, servable):
+    """Registers trainings that differ by two parameters, one of which has more values."""
+    for number, (epochs, batch) in enumerate([(1, 32), (2, 32), (3, 64)]):
+        recipe = facts["training"]["recipe"] | {"epochs": epochs, "batch_size": batch}
+        training = facts["training"] | {"recipe": recipe}
+        registry.register(place, facts | {"training": training, "model_uri": f"/tfx/model/{number}"}, servable)
+    with registry.connected(place.tracking_uri) as client:
+        experiment = client.get_experiment_by_name("digits").experiment_id
+        found = runs.differing(client, experiment)
+        view.rank(client, experiment, found)
+        return found, read_experiment(client)[1]["selectedColumns"]
+
+
+def test_parameters_that_differ_come_first_and_others_not_at_all(in_child, mlflow_place, facts, servable):
+    found, columns = in_child(differ, mlflow_place, facts, servable)
+    assert found == ["recipe.epochs", "recipe.batch_size"]
+    assert columns[-2:] == ["params.`recipe.epochs`", "params.`recipe.batch_size`"]
+
+
+@pytest.fixture
+def report(tmp_path):
+    """Writes what is made of a version for people to read: a report, a card, and an evaluation with an interval."""
+    folder = tmp_path / "registered_model"
+    (folder / "report").mkdir(parents=True)
+    (folder / "report" / "learning_curves.png").write_bytes(b"\x89PNG picture")
+    card = "# digits_lenet5\n\n![curves](learning_curves.png) ![far](https://example.org/x.png)\n"
+    (folder / "report" / "model_card.md").write_text(card)
+    Evaluation(
+        examples=360,
+        metrics={"accuracy": Estimate(value=0.96875, low=0.95, high=0.98), "macro_f1": Estimate(value=0.9)},
+        **dict.fromkeys(("classes", "confusion", "calibration", "slices", "mistakes"), ()),
+        baseline=None,
+        verdict=Verdict(blessed=True, reason="It is good.", checks=()),
+    ).write(folder)
+    return folder
+
+
+def register_and_present(place, facts, servable, folder):
+    import mlflow
+
+    known = facts | registry.register(place, facts, servable)
+    registry.present(place, known, folder)
+    with registry.connected(place.tracking_uri) as client:
+        run = client.get_run(known["run_id"])
+        version = client.get_model_version("digits_lenet5", "1")
+        stored = Path(mlflow.artifacts.download_artifacts("models:/digits_lenet5/1"))
+        return {
+            "files": {file.path for file in client.list_artifacts(known["run_id"], "report")},
+            "metrics": {name: value for name, value in run.data.metrics.items() if name.startswith("interval/")},
+            "run": run.data.tags["mlflow.note.content"],
+            "version": version.description,
+            "stored": sorted(path.name for path in stored.glob("report/*")),
+            "sha256": digest(stored / "saved_model"),
+            "id": known["run_id"],
+        }
+
+
+def test_a_report_is_shown_on_the_run_and_with_the_version_and_the_served_bytes_stay(
+    in_child, mlflow_place, facts, servable, report
+):
+    found = in_child(register_and_present, mlflow_place, facts, servable, report)
+    assert found["files"] == {"report/learning_curves.png", "report/model_card.md"}
+    assert found["stored"] == ["learning_curves.png", "model_card.md"]
+    assert found["sha256"] == facts["sha256"]
+    assert found["metrics"] == {"interval/accuracy_low": 0.95, "interval/accuracy_high": 0.98}
+    picture = f"(get-artifact?path=report%2Flearning_curves.png&run_uuid={found['id']})"
+    assert f"![learning_curves.png]{picture}" in found["run"]
+    assert "[digits_lenet5 version 1](#/models/digits_lenet5/versions/1)" in found["run"]
+    assert found["version"].startswith("Blessed by the evaluation and by infra validation.\n\n# digits_lenet5")
+    assert f"![curves]{picture} ![far](https://example.org/x.png)" in found["version"]
+
+
+def test_where_nothing_was_made_for_people_nothing_is_shown(in_child, mlflow_place, facts, servable, tmp_path):
+    found = in_child(register_and_present, mlflow_place, facts, servable, tmp_path)
+    assert (found["files"], found["metrics"], found["stored"]) == (set(), {}, [])
+    assert found["version"] == "Blessed by the evaluation and by infra validation."
+
+
 LOAD = """
 import sys
 
@@ -319,14 +504,23 @@ import mlflow
 import numpy as np
 
 mlflow.set_tracking_uri(sys.argv[1])
-model = mlflow.pyfunc.load_model("models:/digits_lenet5/1")
+model = mlflow.pyfunc.load_model("models:/digits_lenet5@champion")
 answer = model.predict({"images": np.array(json.loads(sys.argv[2]), np.uint8)})
-print(json.dumps({name: np.asarray(value).tolist() for name, value in answer.items()}, default=bytes.decode))
+told = {name: np.asarray(value).tolist() for name, value in answer.items()}
+path = mlflow.artifacts.download_artifacts("models:/digits_lenet5@champion")
+example = mlflow.models.Model.load(path).load_input_example(path)
+told["example"] = [np.asarray(value).tolist() for value in example.values()]
+told["of example"] = np.asarray(model.predict(example)["class_id"]).tolist()
+told["signature"] = [spec.name for spec in model.metadata.signature.inputs]
+print(json.dumps(told, default=bytes.decode))
 """
 
 
-def test_mlflow_alone_loads_the_model_and_gets_its_answers(register, mlflow_place, lenet5, tmp_path):
+def test_mlflow_alone_loads_the_champion_and_gets_its_answers(
+    register, in_child, mlflow_place, lenet5, questions, tmp_path
+):
     register()
+    in_child(look, mlflow_place, crown)
     images = scans.load_images()[0][:3]
     command = [sys.executable, "-I", "-W", "ignore", "-c", LOAD, mlflow_place.tracking_uri, json.dumps(images.tolist())]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
@@ -336,6 +530,11 @@ def test_mlflow_alone_loads_the_model_and_gets_its_answers(register, mlflow_plac
     np.testing.assert_allclose(answer["probabilities"], expected["probabilities"], atol=1e-5)
     assert answer["class_id"] == expected["class_id"].numpy().tolist()
     assert answer["class_name"] == [name.decode() for name in expected["class_name"].numpy()]
+    assert (answer["example"], answer["signature"]) == ([questions[0].pixels[np.newaxis].tolist()], ["images"])
+    expected = tf.saved_model.load(str(lenet5[0])).signatures["pixels"](
+        images=tf.constant(questions[0].pixels[np.newaxis])
+    )
+    assert answer["of example"] == expected["class_id"].numpy().tolist()
 
 
 def test_a_locked_database_is_one_sentence(register, mlflow_place):
