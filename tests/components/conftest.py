@@ -306,7 +306,12 @@ def facts(lenet5, servable):
         },
         "training": lenet5[1],
         "evaluation": {"accuracy": 0.96875, "cross_entropy": 0.125},
-        "infra": {"blessed": True, "message": "", "latency_ms": {"p50": 1.5, "p90": 2.0, "p99": 2.5}},
+        "infra": {
+            "blessed": True,
+            "message": "",
+            "engine": "embedded",
+            "latency_ms": {"p50": 1.5, "p90": 2.0, "p99": 2.5},
+        },
         "blessed": True,
         "infra_blessed": True,
         "objections": [],
