@@ -68,7 +68,8 @@ def _told(staging: Path, count: int) -> Iterator[None]:
     def tell() -> None:
         while not over.is_set():
             over.wait(REPORT_EVERY_S)
-            progress.report(images=report.images_done(staging), of=count)
+            if done := report.images_done(staging):
+                progress.report(images=done, of=count)
 
     # A thread of its own has no listener but in the context of this one.
     thread = threading.Thread(target=contextvars.copy_context().run, args=(tell,))

@@ -299,4 +299,4 @@ def test_tells_how_many_images_are_read(ingest, tmp_path, monkeypatch):
     )
     read = [event["images"] for event in told if "images" in event]
     assert read == sorted(read)
-    assert (read[0], read[-1], told[-1]["of"]) == (0, 60, 60)
+    assert 0 < read[0] <= read[-1] == told[-1]["of"] == 60
