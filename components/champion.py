@@ -8,6 +8,7 @@ import ml_metadata as mlmd
 from tfx import types
 from tfx.components.evaluator import constants
 from tfx.dsl.components.common import resolver
+from tfx.utils import path_utils
 
 from components import names
 from components.registrar import registry
@@ -19,6 +20,9 @@ MODEL = "model"
 BLESSING = "model_blessing"
 # The label that moves with the alias `champion`.
 LABEL = "stable"
+# What a blessing says: whose it is, and what that was compared with.
+OF = constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY
+BASELINE = constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +32,10 @@ class ChampionStrategy(resolver.ResolverStrategy):
 
     TFX's LatestBlessedModelStrategy would pick the model that was blessed last, live or not; and the candidate itself
     once it is blessed, so that the second run of an unchanged pipeline would evaluate everything again. A candidate
-    that has been evaluated keeps what it was compared with: the test split judges each once. The channels must be
-    scoped to one architecture, or LeNet is judged against DenseNet.
+    that is the champion, or that was judged last, keeps what it was compared with: whatever people promote or roll back
+    meanwhile, a run with nothing new judges nothing anew, and so undoes nothing. An older model that comes back, since
+    its recipe did, is judged by the champion of today. The channels must be scoped to one architecture, or LeNet is
+    judged against DenseNet.
     """
 
     def __init__(self, model_name: str, tracking_uri: str, repository: str) -> None:
@@ -50,35 +56,33 @@ class ChampionStrategy(resolver.ResolverStrategy):
 
         Args:
           store: Knows which trained model a registered version was made of.
-          input_dict: `candidate`, all earlier models as `model` and all their blessings as `model_blessing`.
+          input_dict: `candidate`, all models as `model` and all their blessings as `model_blessing`.
 
         Returns:
           The candidate, and its baseline as `model`: none where there is no champion, or no file of it is left.
         """
-        candidate = input_dict[CANDIDATE][0]
-        models = {artifact.uri: artifact for artifact in input_dict.get(MODEL, []) if artifact.id != candidate.id}
-        judged = [one for one in input_dict.get(BLESSING, []) if _of(one) == candidate.id]
-        if judged:
-            before = max(judged, key=lambda one: one.id)
-            baseline = before.get_int_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY)
-            found = [model for model in models.values() if model.id == baseline]
-        else:
-            found = self._champion(store, models)
+        candidate, blessings = input_dict[CANDIDATE][0], input_dict.get(BLESSING, [])
+        wanted, said = self._wanted(store, candidate, blessings)
+        found = [model for model in input_dict.get(MODEL, []) if wanted in (model.id, model.uri) and _whole(model)]
+        if wanted is not None and not found:
+            logger.warning("%s is gone: no baseline.", said)
         return {CANDIDATE: [candidate], MODEL: found, BLESSING: []}
 
-    def _champion(self, store: mlmd.MetadataStore, models: dict[str, types.Artifact]) -> list[types.Artifact]:
+    def _wanted(
+        self, store: mlmd.MetadataStore, candidate: types.Artifact, blessings: list[types.Artifact]
+    ) -> tuple[int | str | None, str]:
+        """Returns the id or the URI of the baseline, None where there is none to have, and what to call it."""
+        own = [blessing for blessing in blessings if blessing.get_int_custom_property(OF) == candidate.id]
+        before = (_latest(own), f"What {self._model_name} was compared with before") if own else None
+        if before is not None and max(own, key=_number) is max(blessings, key=_number):
+            return before
         version = self._version()
         if version is None:
-            return []
+            return None, ""
         uri = _trained(store, self._model_name, version)
-        if uri not in models or not Path(uri).exists():
-            logger.warning(
-                "%s version %d is the champion, but what was trained of it is gone: no baseline.",
-                self._model_name,
-                version,
-            )
-            return []
-        return [models[uri]]
+        if uri == candidate.uri:
+            return before or (None, "")
+        return uri, f"{self._model_name} version {version} is the champion, but what was trained of it"
 
     def _version(self) -> int | None:
         try:
@@ -89,8 +93,18 @@ class ChampionStrategy(resolver.ResolverStrategy):
             return self._repository.labels(self._model_name).get(LABEL)
 
 
-def _of(blessing: types.Artifact) -> int:
-    return int(blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY))
+def _number(artifact: types.Artifact) -> int:
+    return int(artifact.id)
+
+
+def _latest(own: list[types.Artifact]) -> int | None:
+    """Returns the id of the baseline of a model's last evaluation; None where it had none."""
+    return max(own, key=_number).get_int_custom_property(BASELINE) or None
+
+
+def _whole(model: types.Artifact) -> bool:
+    """Says whether the SavedModel is still there."""
+    return Path(path_utils.serving_model_path(model.uri), "saved_model.pb").exists()
 
 
 def _trained(store: mlmd.MetadataStore, model_name: str, version: int) -> str:

@@ -31,7 +31,12 @@ def history(mlflow_place, tmp_path):
 
         def model(self):
             self.models.append(self.put(standard_artifacts.Model()))
+            self.saved(self.models[-1]).parent.mkdir()
+            self.saved(self.models[-1]).touch()
             return self.models[-1]
+
+        def saved(self, model):
+            return self.folder(model) / "Format-Serving" / "saved_model.pb"
 
         def judged(self, model, baseline=None):
             blessing = standard_artifacts.ModelBlessing()
@@ -121,6 +126,51 @@ def test_a_candidate_that_was_judged_keeps_what_it_was_compared_with(history, ch
     assert history.baseline_of(history.model()) == [candidate.id]
 
 
+def test_a_run_with_nothing_new_judges_nothing_anew_whatever_was_rolled_back(history, champion):
+    """Else it would bless the candidate again, and so put back what somebody has just rolled back."""
+    first, second, third = (history.model() for _ in range(3))
+    for version, (model, baseline) in enumerate([(first, None), (second, first), (third, second)], 1):
+        history.judged(model, baseline=baseline)
+        history.registered(model, version)
+    for live in (3, 2, 1):
+        champion(live)
+        assert history.baseline_of(third) == [second.id]
+
+
+def test_a_champion_that_comes_back_after_a_withheld_one_is_not_judged_anew(history, champion):
+    first, withheld = history.model(), history.model()
+    history.judged(first)
+    history.registered(first, 1)
+    champion(1)
+    history.judged(withheld, baseline=first)
+    assert history.baseline_of(first) == []
+
+
+def test_an_older_model_that_comes_back_is_judged_anew_and_keeps_that_once_it_is_live(history, champion):
+    older, newer = history.model(), history.model()
+    history.judged(older)
+    history.registered(older, 1)
+    history.judged(newer, baseline=older)
+    history.registered(newer, 2)
+    champion(2)
+    assert history.baseline_of(older) == [newer.id]
+    history.judged(older, baseline=newer)
+    champion(1)
+    assert history.baseline_of(older) == [newer.id]
+    assert history.baseline_of(newer) == [older.id]
+
+
+def test_a_baseline_of_the_champion_of_which_nothing_is_left_is_none_either(history, champion, caplog):
+    gone, candidate = history.model(), history.model()
+    history.judged(candidate, baseline=gone)
+    history.registered(candidate, 2)
+    champion(2)
+    history.saved(gone).unlink()
+    with caplog.at_level(logging.WARNING):
+        assert history.baseline_of(candidate) == []
+    assert f"What {NAME} was compared with before is gone: no baseline." in caplog.text
+
+
 def test_one_that_was_judged_alone_stays_alone(history, champion):
     candidate = history.model()
     history.judged(candidate)
@@ -133,7 +183,7 @@ def test_a_champion_of_which_nothing_is_left_is_no_baseline_and_that_is_said(his
     gone = history.model()
     history.registered(gone, 1)
     champion(1)
-    history.folder(gone).rmdir()
+    history.saved(gone).unlink()
     with caplog.at_level(logging.WARNING):
         assert history.baseline_of(history.model()) == []
     assert f"{NAME} version 1 is the champion, but what was trained of it is gone: no baseline." in caplog.text
