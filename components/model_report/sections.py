@@ -20,6 +20,8 @@ NAMES = {
     "cross_entropy": "cross-entropy",
     "macro_f1": "macro F1",
 }
+# Fields of a recipe that are told even where they are as any recipe's.
+ALWAYS = ("optimizer", "learning_rate", "epochs", "batch_size", "seed")
 CLASSES, ROWS, SENTENCE = 20, 6, 300
 CHANNELS = {1: "grey", 3: "RGB", 4: "RGBA"}
 ENGINES = {"tensorflow_model_server": "tensorflow_model_server", "embedded": "Convoy's own server"}
@@ -142,7 +144,8 @@ def _gate(subject: Subject) -> Section:
     failed = sum(not check.passed for check in checks)
     rows = tuple(row(check) for check in checks[:ROWS])
     number = counted(len(checks), "threshold", "thresholds")
-    held = f"{failed:,} {'does' if failed == 1 else 'do'} not hold" if failed else "all hold"
+    whole = "it holds" if len(checks) == 1 else "all hold"
+    held = f"{failed:,} {'does' if failed == 1 else 'do'} not hold" if failed else whole
     shown = f"; these are the first {ROWS}" if len(checks) > ROWS else ""
     return Section(
         "Gate",
@@ -196,7 +199,7 @@ def _training(subject: Subject) -> Section:
     rest = [
         f"{name} {_plain(value)}"
         for name, value in training["recipe"].items()
-        if name not in changed and (_plain(value) != _plain(unset[name]) or name in ("epochs", "batch_size", "seed"))
+        if name not in changed and (_plain(value) != _plain(unset[name]) or name in ALWAYS)
     ]
     tuned = set(training["tuned"])
     rows = tuple(

@@ -12,7 +12,7 @@ from components.evaluation.facts import Evaluation
 from components.infra_validator.executor import SERVABLE
 from components.ingestion import Ingestion
 from components.model_report import report
-from components.registrar import registry
+from components.registrar import provenance, registry
 from serving.repository import digest
 
 
@@ -37,6 +37,7 @@ class Executor(base_executor.BaseExecutor):
             "sha256": digest(servable),
             "size_bytes": sum(path.stat().st_size for path in servable.rglob("*") if path.is_file()),
             "source_digest": exec_properties["training_digest"],
+            "code_version": provenance.code_version(),
             "mlmd": {
                 "execution": Path(output.uri).name,  # So TFX names the folder.
                 "model": inputs["model"].id,

@@ -177,7 +177,7 @@ class TestTraining:
             "patience": ("4", "0", "the config"),
         }
         assert "learning_rate" not in section.sentences[2]
-        assert f"momentum {own.momentum:g}" in section.sentences[2]
+        assert f"optimizer {own.optimizer}, momentum {own.momentum:g}" in section.sentences[2]
 
     def test_a_recipe_that_nobody_changed_says_so_also_after_json(self, subject):
         made = subject(10)

@@ -99,7 +99,10 @@ def test_registers_what_it_gathered(
     )
     assert written["objections"] == [f"accuracy must be at least 0.9999. Received: {received}"]
     assert (written["blessed"], written["infra_blessed"]) == (False, True)
-    assert all(written[key] for key in ("run_id", "parent_run_id", "model_id"))
+    assert all(written[key] for key in ("run_id", "parent_run_id", "model_id", "code_version"))
+    card = (tmp_path / "registrar" / "registered_model" / "report" / "model_card.html").read_text()
+    assert all(written[key] in card for key in ("sha256", "run_id", "model_id", "code_version"))
+    assert "digits_lenet5, version 1" in card
 
 
 def run_registrar(execute, evaluated, ingestion, saved_model, servable, facts, place, root):
