@@ -9,6 +9,8 @@ from components.registrar import view
 
 # A picture in Markdown that lies beside the text: what it shows, and its file.
 BESIDE = re.compile(r"!\[([^\]]*)\]\((?!\w+:)([^)]+)\)")
+# Characters that MLflow keeps of a description.
+LONGEST = 5_000
 # The pictures that a description shows, in this order, where the report has them.
 PICTURES = ("learning_curves.png", "confusion_matrix.png", "mistakes.png")
 
@@ -56,7 +58,8 @@ def of_training(facts: dict[str, Any], experiment: str, files: Sequence[str] = (
 def card(verdict: str, text: str, run: str) -> str:
     """Describes a version by its card, below the verdict; pictures are those of the run's report."""
     shown = BESIDE.sub(lambda found: f"![{found[1]}]({view.picture(run, f'report/{found[2]}')})", text)
-    return f"{verdict}\n\n{shown}"
+    told = f"{verdict}\n\n{shown}"
+    return told if len(told) <= LONGEST else shown  # The card says the verdict as well.
 
 
 def _numbers(facts: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
