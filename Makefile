@@ -79,7 +79,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --upgrade --no-header --no-annotate
 lock: $(BIN)/uv
 	@$(COMPILE) requirements/runtime.in --override requirements/overrides.txt --python-version 3.11 --python-platform x86_64-manylinux_2_28 -o requirements/py311.txt
 	@for minor in 12 13; do $(COMPILE) requirements/runtime.in --python-version 3.$$minor --python-platform x86_64-manylinux_2_39 -o requirements/py3$$minor.txt; done
-	@for extra in dev jax; do $(COMPILE) requirements/$$extra.in -c requirements/py311.txt --python-version 3.11 --python-platform x86_64-manylinux_2_28 -o requirements/$$extra.txt; done
+	@for extra in dev jax postgresql; do $(COMPILE) requirements/$$extra.in -c requirements/py311.txt --python-version 3.11 --python-platform x86_64-manylinux_2_28 -o requirements/$$extra.txt; done
 
 clean:
 	rm -rf $(VENV) workspace build dist *.egg-info

@@ -24,7 +24,12 @@ setup(
     packages=find_packages(include=[f"{room}*" for room in ("pipeline", "components", "models", "serving")]),
     package_data={"pipeline": ["configs/*.toml"], "serving": ["**/*.binpb"]},
     install_requires=requirements("runtime"),
-    extras_require={"gpu": ["tensorflow[and-cuda]==2.21.*"], "dev": requirements("dev"), "jax": requirements("jax")},
+    extras_require={
+        "gpu": ["tensorflow[and-cuda]==2.21.*"],
+        "dev": requirements("dev"),
+        "postgresql": requirements("postgresql"),
+        "jax": requirements("jax"),
+    },
     entry_points={"console_scripts": ["convoy = pipeline.cli:main"]},
     classifiers=[
         "Operating System :: POSIX :: Linux",

@@ -18,6 +18,10 @@ ENVIRONMENT = {
     "GRPC_VERBOSITY": "ERROR",  # gRPC's notes on forks and file descriptors.
     "KERAS_BACKEND": "tensorflow",
     "MLFLOW_DISABLE_TELEMETRY": "true",  # No network beyond the package index.
+    # A server that hangs costs half a minute, not MLflow's quarter of an hour; a step starts again by itself.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "PGCONNECT_TIMEOUT": "10",
     "DO_NOT_TRACK": "true",
     "TFDS_DISABLE_GCS": "1",
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # Or the first process takes all of a GPU's memory.
@@ -112,6 +116,8 @@ def run(
     if outcome.data:
         console.print(outcome.data.line(), highlight=False, soft_wrap=True)
     console.print(outcome.tally(), highlight=False)
+    if outcome.untold:
+        console.print(outcome.untold, style="yellow", markup=False, highlight=False, soft_wrap=True)
     sys.exit(outcome.code)
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -94,21 +94,26 @@ def keep(nodes: Sequence[NodeRecord], directory: Path) -> Seen | None:
     Returns:
       What was seen; None where the run did not come so far.
     """
-    folders = {
-        (node.id, key): Path(uris[0]) for node in nodes for key, uris in node.outputs.items() if uris
-    }  # A node that failed put out nothing.
+    folders = _folders(nodes)
     for node, key, name in KEPT:
         if (folder := folders.get((node, key))) is not None:
             shutil.copyfile(folder / name, directory / name)
-    read = any(node.id == "DatasetGen" and node.state == "ran" for node in nodes)
-    return _read(folders, directory, is_new=read)
+    return seen(nodes, directory)
 
 
-def _read(folders: Mapping[tuple[str, str], Path], directory: Path, *, is_new: bool) -> Seen | None:
+def seen(nodes: Sequence[NodeRecord], directory: Path) -> Seen | None:
+    """Reads what a run saw of its data, of which its folder has the copies; None where it did not come so far."""
+    folders = _folders(nodes)
     report, ingestion = folders.get(("DataReport", "data_report")), folders.get(("DatasetGen", "ingestion"))
     if report is None or ingestion is None:
         return None
+    is_new = any(node.id == "DatasetGen" and node.state == "ran" for node in nodes)
     return Seen(directory, Findings.read(report), Ingestion.read(ingestion), is_new)
+
+
+def _folders(nodes: Sequence[NodeRecord]) -> dict[tuple[str, str], Path]:
+    """Finds what nodes put out; one that failed put out nothing."""
+    return {(node.id, key): Path(uris[0]) for node in nodes for key, uris in node.outputs.items() if uris}
 
 
 def _plain(text: str) -> Text:

@@ -14,7 +14,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.errors import sentence
+from components import servers
+from pipeline.backends import Backends
+from pipeline.errors import UsageError, sentence
 from pipeline.workspace import Workspace
 from serving import running
 
@@ -120,11 +122,26 @@ def _workspace(path: Path) -> Iterator[Finding]:
         text = f"{free / 1024**3:.1f} GiB free at {place}"
         enough = free >= NEEDED_DISK_BYTES
         yield Finding("disk", text) if enough else Finding("disk", text, "warning", "a run may need 2 GiB")
-        workspace = Workspace(path)
-        good = "readable" if workspace.metadata.exists() else "none yet"
-        yield _check("MLMD", good, "fatal", lambda: _mlmd(workspace))
-        good = "readable" if workspace.mlflow_exists else "none yet"
-        yield _check("MLflow", good, "fatal", lambda: _mlflow(workspace))
+        yield from _backends(path)
+
+
+def _backends(path: Path) -> Iterator[Finding]:
+    try:
+        workspace = Workspace(path, Backends.read(path))
+    except UsageError as error:
+        yield Finding("back ends", sentence(error), "fatal")
+        return
+    yield _ask("MLMD", workspace.backends.metadata, lambda: _mlmd(workspace))
+    yield _ask("MLflow", workspace.backends.mlflow, lambda: _mlflow(workspace))
+
+
+def _ask(subject: str, url: str | None, readable: Callable[[], bool]) -> Finding:
+    """Asks a back end whether it can be read; says where, if not in the workspace."""
+    where = f" at {servers.bare(url)}" if url else ""
+    try:
+        return Finding(subject, f"{'readable' if readable() else 'none yet'}{where}")
+    except Exception as error:
+        return Finding(subject, sentence(error), "fatal")
 
 
 def _check(subject: str, good: str, otherwise: Verdict, attempt: Callable[[], object]) -> Finding:
@@ -147,18 +164,22 @@ def _open(place: Path) -> None:
     Workspace.open(place, create=False)
 
 
-def _mlmd(workspace: Workspace) -> None:
+def _mlmd(workspace: Workspace) -> bool:
+    from pipeline import metadata
     from pipeline.lineage import Lineage
 
     Lineage(workspace.metadata).published()
+    return metadata.exists(workspace.metadata)
 
 
-def _mlflow(workspace: Workspace) -> None:
-    if workspace.mlflow_exists:
-        from components.registrar import registry
+def _mlflow(workspace: Workspace) -> bool:
+    if not workspace.mlflow_exists:
+        return False
+    from components.registrar import registry
 
-        with registry.connected(workspace.tracking_uri) as client:
-            client.search_experiments(max_results=1)
+    with registry.connected(workspace.tracking_uri) as client:
+        client.search_experiments(max_results=1)
+    return True
 
 
 def table(findings: list[Finding]) -> RenderableType:

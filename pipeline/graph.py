@@ -7,13 +7,12 @@ from typing import Any
 from tfx.components import ExampleValidator, SchemaGen, StatisticsGen, Trainer, Transform, Tuner
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
-from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2, transform_pb2
 from tfx.types import standard_artifacts
 from tfx.types.channel import BaseChannel, Channel
 
-from components import artifacts, champion, image_statistics, names, previous_data
+from components import artifacts, champion, image_statistics, names, previous_data, servers
 from components.data_gate.component import DataGate
 from components.data_report.component import DataReport
 from components.dataset_gen import sources
@@ -26,7 +25,7 @@ from components.publisher.component import Publisher
 from components.registrar.component import Registrar
 from components.schema_import.component import SchemaImport
 from components.source import source_digest
-from pipeline import digests, engines
+from pipeline import digests, engines, metadata
 from pipeline.config import Config, Plan
 from pipeline.errors import UsageError
 from pipeline.lineage import Lineage, Published
@@ -53,7 +52,7 @@ def build(config: Config, workspace: Workspace) -> Pipeline:
         pipeline_root=str(workspace.pipeline_root),
         components=[*data.nodes, *branches],
         enable_cache=True,
-        metadata_connection_config=sqlite_metadata_connection_config(str(workspace.metadata)),
+        metadata_connection_config=metadata.connection_config(workspace.metadata),
         beam_pipeline_args=engines.beam_args(config.beam.args),
     )
 
@@ -174,8 +173,9 @@ def _branch(config: Config, plan: Plan, data: _Data, workspace: Workspace) -> li
         tuner_results=tuner.outputs["tuner_results"] if tuner else None,
         model_name=name,
         dataset=data.facts.name,
-        tracking_uri=workspace.tracking_uri,
-        artifact_location=str(workspace.artifact_location),
+        tracking_uri=servers.bare(workspace.tracking_uri),
+        artifact_location=workspace.artifact_location,
+        workspace=workspace.mark,
         training_digest=digests.training(plan),
     ).with_id(f"Registrar.{plan.name}")
     publisher = _publisher(config, registrar.outputs["registered_model"], name, workspace)
@@ -238,7 +238,7 @@ def _baseline(trainer: Trainer, model: str, architecture: str, workspace: Worksp
         strategy_class=champion.ChampionStrategy,
         config={
             "model_name": model,
-            "tracking_uri": workspace.tracking_uri,
+            "tracking_uri": servers.bare(workspace.tracking_uri),
             "repository": str(workspace.repository),
         },
         **{
@@ -259,7 +259,7 @@ def _publisher(config: Config, registered: BaseChannel, name: str, workspace: Wo
         history=str(workspace.promotions),
         policy=config.publish.policy,
         keep_versions=config.publish.keep_versions,
-        tracking_uri=workspace.tracking_uri,
+        tracking_uri=servers.bare(workspace.tracking_uri),
         server_file=str(workspace.server_file),
     )
 

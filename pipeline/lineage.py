@@ -3,17 +3,14 @@
 import contextlib
 import dataclasses
 import json
-import os
-import sqlite3
 from pathlib import Path
 from typing import Any
 
 from components import names
-from pipeline.errors import ConvoyError
+from pipeline import metadata
 
 # How far to walk back: a version is a handful of steps from its examples.
 MAX_HOPS = 20
-LOCK_TIMEOUT_S = 5.0
 # The Evaluator's input that a version was compared with, not made from.
 BASELINE = "baseline_model"
 
@@ -48,13 +45,16 @@ class Execution:
 class Lineage:
     """Reads one MLMD database."""
 
-    def __init__(self, database: Path) -> None:
-        """Opens the SQLite database of a workspace; one that doesn't exist yet answers every question with nothing.
+    def __init__(self, place: Path | str) -> None:
+        """Opens the database of a workspace; one that doesn't exist yet answers every question with nothing.
+
+        Args:
+          place: An SQLite file, or the URL of PostgreSQL's database.
 
         Raises:
           ConvoyError: It can't be opened.
         """
-        self._store = _open(database) if database.exists() else None
+        self._store = metadata.opened(place)
 
     def published(self) -> dict[str, Published]:
         """Finds the newest publication of every model."""
@@ -211,30 +211,6 @@ class Lineage:
         assert self._store is not None
         (kind,) = self._store.get_artifact_types_by_id([artifact.type_id])
         return str(kind.name)
-
-
-def _open(database: Path) -> Any:
-    from ml_metadata import errors, metadata_store
-    from ml_metadata.proto import metadata_store_pb2
-
-    config = metadata_store_pb2.ConnectionConfig()
-    config.sqlite.filename_uri = os.fspath(database)
-    config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE
-    try:
-        _wait_for_lock(database)
-        return metadata_store.MetadataStore(config)
-    # Upstream raises its StatusError later on, but a plain RuntimeError where the database can't be opened.
-    except (errors.StatusError, RuntimeError, sqlite3.DatabaseError) as error:
-        raise ConvoyError(
-            f"A free MLMD database that this ml-metadata can read is required. Received: {database}, which answered: "
-            f"{str(error).partition(' query:')[0]}; end what holds it, or move it away for lineage to start anew."
-        ) from error
-
-
-def _wait_for_lock(database: Path) -> None:
-    """Asks SQLite itself first: behind a lock, MLMD would retry for more than half a minute."""
-    with contextlib.closing(sqlite3.connect(database, timeout=LOCK_TIMEOUT_S)) as connection:
-        connection.execute("PRAGMA schema_version").fetchone()
 
 
 def _value(value: Any) -> Any:

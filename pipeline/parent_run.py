@@ -1,6 +1,7 @@
 """What MLflow shows of a whole pipeline run: its description, the ranked table, a picture, and the data report."""
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from pipeline import data_report, leaderboard, tradeoff
 from pipeline.data_report import Seen
 from pipeline.errors import ExitCode
 from pipeline.leaderboard import Row
+from pipeline.runners.local import NodeRecord
 from pipeline.workspace import Workspace
 
 SUMMARY_FILE = "summary.json"
@@ -44,6 +46,22 @@ class Closing:
     tally: str
 
 
+def read(directory: Path) -> Closing:
+    """Reads what a run came to from the summary in its folder, and from what it left of its data."""
+    summary = json.loads((directory / "summary.json").read_text(encoding="utf-8"))
+    nodes = [NodeRecord(**node) for node in summary["nodes"]]
+    rows = [Row(**row) for row in summary["rows"]]
+    code, seen = ExitCode(summary["exit_code"]), data_report.seen(nodes, directory)
+    return Closing(summary["run_id"], summary["dataset"], directory, rows, seen, code, summary["tally"])
+
+
+def place(workspace: Workspace) -> Any:
+    """Says where MLflow is, and by which mark it knows this workspace. Needs MLflow imported."""
+    from components.registrar import connection
+
+    return connection.Place(workspace.tracking_uri, workspace.artifact_location, workspace.mark)
+
+
 def close(workspace: Workspace, closing: Closing) -> None:
     """Describes the parent run and ends it; a run that no branch came so far as to have one gets it here.
 
@@ -51,14 +69,13 @@ def close(workspace: Workspace, closing: Closing) -> None:
     """
     from components.registrar import connection, runs, view
 
-    place = connection.Place(workspace.tracking_uri, str(workspace.artifact_location))
-    with connection.connected(place.tracking_uri) as client:
-        experiment, parent = runs.pipeline_run(client, place, closing.dataset, closing.run_id)
+    where = place(workspace)
+    with connection.connected(where.tracking_uri) as client:
+        experiment, parent = runs.pipeline_run(client, where, closing.dataset, closing.run_id)
         logged = _log(client, parent, closing)
         client.set_tag(parent, runs.NOTE, describe(closing, experiment, parent, logged))
         client.set_terminated(parent, "FINISHED" if closing.code in FINISHED else "FAILED")
         view.rank(client, experiment, runs.differing(client, experiment))
-        runs.end_lost(client, closing.dataset, str(workspace.pipeline_root))
 
 
 def _log(client: Any, parent: str, closing: Closing) -> list[str]:
@@ -69,7 +86,8 @@ def _log(client: Any, parent: str, closing: Closing) -> list[str]:
     logged = [f"{DATA}/{path.name}" for path in kept]
     if any(row.accuracy is not None for row in closing.rows):
         columns = {name: [getattr(row, name) for row in closing.rows] for name in leaderboard.RECORDED}
-        client.log_table(parent, columns, TABLE_FILE)
+        if TABLE_FILE not in [file.path for file in client.list_artifacts(parent)]:  # MLflow would add to it.
+            client.log_table(parent, columns, TABLE_FILE)
         picture = closing.directory / PICTURE_FILE
         tradeoff.draw({closing.dataset: closing.rows}, picture, dpi=DPI)
         client.log_artifact(parent, str(picture))

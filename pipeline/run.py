@@ -16,7 +16,7 @@ from typing import Any
 import filelock
 
 from components.progress import Event
-from pipeline import data_report, leaderboard, parent_run
+from pipeline import data_report, leaderboard, unsent
 from pipeline.config import Config
 from pipeline.errors import ConvoyError, ExitCode
 from pipeline.leaderboard import Row
@@ -43,6 +43,7 @@ class Outcome:
       nodes: In topological order.
       seconds: Wall time of the whole run.
       data: What it saw of its data; None where it did not come so far.
+      untold: Why MLflow does not show it yet; empty where it does.
     """
 
     run_id: str
@@ -51,6 +52,7 @@ class Outcome:
     seconds: float
     directory: Path
     data: data_report.Seen | None = None
+    untold: str = ""
 
     @property
     def code(self) -> ExitCode:
@@ -101,8 +103,8 @@ def run(
     directory = workspace.run(run_id)
     with _alone(workspace), local.opened(directory / "logs") as children:
         compiled = children.call("compile", compile_pipeline, config, workspace, run_id, force, heard=scanned)
-        if _stopped(workspace, run_id):
-            children.call("mlflow", _end_lost, workspace, config.dataset.title)
+        if _stopped(workspace, run_id) or unsent.waits(workspace):
+            _send(children, workspace, config.dataset.title)
         listener = observe(list(compiled.upstream))
         jobs = jobs or max(local.cores(), len(compiled.gpus))
         nodes = local.run(compiled, children, jobs, listener, _limits(config))
@@ -111,8 +113,8 @@ def run(
         outcome = Outcome(run_id, rows, nodes, time.monotonic() - started, directory, seen)
         _write_summary(outcome, config)
         if any(node.state == "failed" or (node.state == "ran" and node.id.startswith(RECORDED)) for node in nodes):
-            told = (config.dataset.title, directory, rows, seen, outcome.code, outcome.tally())
-            children.call("mlflow", parent_run.close, workspace, parent_run.Closing(run_id, *told))
+            unsent.mark(directory)
+            outcome = dataclasses.replace(outcome, untold=_send(children, workspace, config.dataset.title))
     return dataclasses.replace(outcome, seconds=time.monotonic() - started)
 
 
@@ -122,14 +124,13 @@ def _stopped(workspace: Workspace, run_id: str) -> bool:
     return bool(before) and not (before[-1] / SUMMARY_FILE).exists()
 
 
-def _end_lost(workspace: Workspace, experiment: str) -> None:
-    """Ends in MLflow what an earlier run left open. Runs in a child, where MLflow is imported."""
-    if not workspace.mlflow_exists:
-        return
-    from components.registrar import connection, runs
-
-    with connection.connected(workspace.tracking_uri) as client:
-        runs.end_lost(client, experiment, str(workspace.pipeline_root))
+def _send(children: local.Children, workspace: Workspace, experiment: str) -> str:
+    """Tells MLflow what it was not told yet; returns why that must wait, since no run is lost for it."""
+    try:
+        children.call("mlflow", unsent.send, workspace, experiment)
+    except ConvoyError as error:
+        return f"MLflow has yet to be told of this run: {error} The next run tells it."
+    return ""
 
 
 def _limits(config: Config) -> local.Limits:
@@ -198,8 +199,10 @@ def _why(by_id: dict[str, NodeRecord], architecture: str) -> str:
 def _write_summary(outcome: Outcome, config: Config) -> None:
     content: dict[str, Any] = {
         "run_id": outcome.run_id,
+        "dataset": config.dataset.title,
         "seconds": outcome.seconds,
         "exit_code": int(outcome.code),
+        "tally": outcome.tally(),
         "config": config.model_dump(mode="json", by_alias=True),
         "data": outcome.data.facts() if outcome.data else None,
         "rows": [dataclasses.asdict(row) for row in outcome.rows],

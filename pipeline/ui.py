@@ -5,25 +5,34 @@ import sys
 
 import click
 
+from components import servers
 from pipeline.serve import check_free
 from pipeline.workspace import Workspace
 
 
 def open_ui(workspace: Workspace, host: str, port: int) -> None:
-    """Becomes MLflow's server; says before where each data set's networks are ranked.
+    """Becomes MLflow's server; says before where each data set's networks are ranked. One that is there is named.
 
     Raises:
       RegistryError: MLflow's database can't be used.
       UsageError: The port is taken.
     """
-    check_free(host, port)
+    address, hint = f"http://{host}:{port}", " (Ctrl-C ends it)"
+    if workspace.has_mlflow_server:
+        address, hint = servers.bare(workspace.tracking_uri), ", a server of its own"
+    else:
+        check_free(host, port)
     links = _rankings(workspace)
-    click.echo(f"MLflow UI at http://{host}:{port} (Ctrl-C ends it)")
+    click.echo(f"MLflow UI at {address}{hint}")
     for dataset, link in links:
-        click.echo(f"{dataset}, ranked: http://{host}:{port}/{link}")
-    flags = {"backend-store-uri": workspace.tracking_uri, "host": host, "port": port}
-    command = [sys.executable, "-m", "mlflow", "ui", *(f"--{name}={value}" for name, value in flags.items())]
-    os.execv(sys.executable, [*command, f"--default-artifact-root={workspace.artifact_location}"])
+        click.echo(f"{dataset}, ranked: {address}/{link}")
+    if workspace.has_mlflow_server:
+        return
+    command = [sys.executable, "-m", "mlflow", "ui", f"--host={host}", f"--port={port}"]
+    # Not as a flag, which every user of the machine could read: the URI may have a password in it.
+    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": workspace.tracking_uri}
+    command.append(f"--default-artifact-root={workspace.artifact_location}")
+    os.execve(sys.executable, command, environment)
 
 
 def _rankings(workspace: Workspace) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "requirements"
 LOCKS = sorted(FOLDER.glob("py3*.txt"))
-EXTRAS = ("dev", "jax")
+EXTRAS = ("dev", "jax", "postgresql")
 PIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[^\s;]+( ; .+)?")
 
 

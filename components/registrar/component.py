@@ -9,7 +9,7 @@ from components.registrar import executor
 from components.source import source_digest
 
 # Modules that take part in its work.
-READ = ("components.evaluation.facts", "components.ingestion", "components.markdown")
+READ = ("components.evaluation.facts", "components.ingestion", "components.markdown", "components.servers")
 
 
 class RegistrarSpec(component_spec.ComponentSpec):
@@ -20,6 +20,7 @@ class RegistrarSpec(component_spec.ComponentSpec):
         "dataset": component_spec.ExecutionParameter(type=str),
         "tracking_uri": component_spec.ExecutionParameter(type=str),
         "artifact_location": component_spec.ExecutionParameter(type=str),
+        "workspace": component_spec.ExecutionParameter(type=str),
         "training_digest": component_spec.ExecutionParameter(type=str),
         names.SOURCE_DIGEST: component_spec.ExecutionParameter(type=str),
     }
@@ -44,7 +45,7 @@ class Registrar(base_component.BaseComponent):
     validation tried, and what the trials of its search came to, where there was one. Writes `registered_model` with
     name, version and SHA-256, and `registration.json`, all that is known of the version. What MLflow stores is byte
     for byte what infra validation served. Running again after being killed finishes the same version. Fails when
-    MLflow can't be reached.
+    MLflow can't be reached: all that it needs is kept, so the next run registers the model.
     """
 
     SPEC_CLASS = RegistrarSpec
@@ -63,6 +64,7 @@ class Registrar(base_component.BaseComponent):
         dataset: str,
         tracking_uri: str,
         artifact_location: str,
+        workspace: str,
         training_digest: str,
         tuner_results: BaseChannel | None = None,
     ) -> None:
@@ -78,7 +80,8 @@ class Registrar(base_component.BaseComponent):
           model_name: Of the registered model.
           dataset: Names the MLflow experiment.
           tracking_uri: Where MLflow is.
-          artifact_location: Where a new experiment keeps its files.
+          artifact_location: Where a new experiment keeps its files; empty where MLflow's server knows.
+          workspace: The mark by which MLflow knows who writes.
           training_digest: Of the source code that trained the model.
           tuner_results: What the trials of a search came to.
         """
@@ -94,6 +97,7 @@ class Registrar(base_component.BaseComponent):
             dataset=dataset,
             tracking_uri=tracking_uri,
             artifact_location=artifact_location,
+            workspace=workspace,
             training_digest=training_digest,
             source_digest=source_digest("components.registrar", *READ, *model_report.MODULES),
             registered_model=Channel(type=artifacts.RegisteredModel),

@@ -1,6 +1,8 @@
 """The work of Registrar: gather what is known of a model, and register its bytes."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +47,27 @@ class Executor(base_executor.BaseExecutor):
             },
             **gather(inputs),
         }
-        place = registry.Place(exec_properties["tracking_uri"], exec_properties["artifact_location"])
-        facts |= registry.register(place, facts, servable)
-        evaluation = _compared(Evaluation.read(Path(inputs["evaluation"].uri)), place, facts["model_name"])
-        evaluation.write(Path(output.uri))
-        report.write(Path(output.uri), facts, evaluation)
-        output.model_name, output.model_version = facts["model_name"], facts["version"]
-        output.sha256 = facts["sha256"]
-        (Path(output.uri) / names.REGISTRATION_FILE).write_text(json.dumps(facts, indent=2), encoding="utf-8")
-        registry.present(place, facts, Path(output.uri))
+        place = registry.Place(*(exec_properties[key] for key in ("tracking_uri", "artifact_location", "workspace")))
+        with _kept():
+            facts |= registry.register(place, facts, servable)
+            evaluation = _compared(Evaluation.read(Path(inputs["evaluation"].uri)), place, facts["model_name"])
+            evaluation.write(Path(output.uri))
+            report.write(Path(output.uri), facts, evaluation)
+            output.model_name, output.model_version = facts["model_name"], facts["version"]
+            output.sha256 = facts["sha256"]
+            (Path(output.uri) / names.REGISTRATION_FILE).write_text(json.dumps(facts, indent=2), encoding="utf-8")
+            registry.present(place, facts, Path(output.uri))
+
+
+@contextlib.contextmanager
+def _kept() -> Iterator[None]:
+    """Says of a model that MLflow could not take what becomes of it: nothing here is lost."""
+    try:
+        yield
+    except registry.RegistryError as error:
+        raise registry.RegistryError(
+            f"{str(error).rstrip('.')}; the model and what is known of it are kept, and the next run registers it."
+        ) from error
 
 
 def gather(inputs: dict[str, Artifact]) -> dict[str, Any]:

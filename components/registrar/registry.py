@@ -36,7 +36,9 @@ def register(place: Place, facts: dict[str, Any], servable: Path) -> dict[str, A
     """
     with connected(place.tracking_uri) as client:
         experiment, parent, child = runs.training_run(client, place, facts)
-        version = _version(client, facts) or _new_version(client, experiment, child, facts, servable)
+        version = _version(client, place, facts) or _new_version(
+            client, place, experiment, child, facts, servable=servable
+        )
         known = {"version": int(version.version), "run_id": child, "parent_run_id": parent}
         live = aliases(client)[version.name].get(names.CHAMPION) == known["version"]
         client.update_model_version(version.name, version.version, description.verdict(facts, live=live))
@@ -86,7 +88,8 @@ def version_of(place: Place, model_name: str, model_uri: str) -> int | None:
     """Finds the version that was registered of a trained model; None where there is none any more."""
     with connected(place.tracking_uri) as client:
         versions = client.search_model_versions(f"name = '{model_name}'")
-        return next((int(one.version) for one in versions if one.tags.get(runs.MODEL_URI) == model_uri), None)
+        ours = [one for one in versions if one.tags.get(runs.WORKSPACE, "") == place.workspace]
+        return next((int(one.version) for one in ours if one.tags.get(runs.MODEL_URI) == model_uri), None)
 
 
 def aliases(client: mlflow.MlflowClient) -> dict[str, dict[str, int]]:
@@ -100,17 +103,20 @@ def aliases(client: mlflow.MlflowClient) -> dict[str, dict[str, int]]:
             return found
 
 
-def _version(client: mlflow.MlflowClient, facts: dict[str, Any]) -> Any:
+def _version(client: mlflow.MlflowClient, place: Place, facts: dict[str, Any]) -> Any:
     """Finds the version of this very model, and brings its tags up to date."""
+    known = _identity(place, facts)
     for version in client.search_model_versions(f"name = '{facts['model_name']}'"):
-        if version.tags.get(SHA256) == facts["sha256"] and version.tags.get(runs.MODEL_URI) == facts["model_uri"]:
-            for key, value in _tags(facts).items():
+        if known.items() <= version.tags.items():
+            for key, value in (_tags(facts) | known).items():
                 client.set_model_version_tag(version.name, version.version, key, value)
             return version
     return None
 
 
-def _new_version(client: mlflow.MlflowClient, experiment: str, run: str, facts: dict[str, Any], servable: Path) -> Any:
+def _new_version(
+    client: mlflow.MlflowClient, place: Place, experiment: str, run: str, facts: dict[str, Any], *, servable: Path
+) -> Any:
     # The time of the model, not of this call: MLflow keeps one of two equal metrics when a killed registration goes on.
     when = int((servable / "saved_model.pb").stat().st_mtime * 1000)
     missing = record.missing(client, run, facts, when)
@@ -121,7 +127,7 @@ def _new_version(client: mlflow.MlflowClient, experiment: str, run: str, facts: 
     client.log_batch(run, metrics=record.results(facts, when, logged.model_id))
     with contextlib.suppress(MlflowException):  # It exists already, from the second version on.
         client.create_registered_model(facts["model_name"], description=description.of_model(facts))
-    tags = _tags(facts) | provenance.of_version(facts, run)
+    tags = _tags(facts) | _identity(place, facts) | provenance.of_version(facts, run)
     return client.create_model_version(facts["model_name"], logged.model_uri, run, tags=tags, model_id=logged.model_id)
 
 
@@ -148,5 +154,10 @@ def _logged_model(client: mlflow.MlflowClient, experiment: str, run: str, facts:
 def _tags(facts: dict[str, Any]) -> dict[str, str]:
     """Lists what later runs may say anew of a version."""
     keys = ("dataset", "blessed", "infra_blessed", "pipeline_run")
-    tags = {key: str(facts[key]).lower() if isinstance(facts[key], bool) else str(facts[key]) for key in keys}
-    return tags | {SHA256: facts["sha256"], runs.MODEL_URI: facts["model_uri"]}
+    return {key: str(facts[key]).lower() if isinstance(facts[key], bool) else str(facts[key]) for key in keys}
+
+
+def _identity(place: Place, facts: dict[str, Any]) -> dict[str, str]:
+    """Lists the tags that tell a version from all others."""
+    tags = {SHA256: facts["sha256"], runs.MODEL_URI: facts["model_uri"]}
+    return tags | ({runs.WORKSPACE: place.workspace} if place.workspace else {})

@@ -3,12 +3,14 @@
 from typing import Any
 
 import mlflow
+from mlflow.exceptions import MlflowException
 
 from components.registrar import provenance, view
-from components.registrar.connection import Place
+from components.registrar.connection import Place, one_maker
 
 PIPELINE_RUN = "convoy.pipeline_run"
 MODEL_URI = "convoy.model_uri"
+WORKSPACE = "convoy.workspace"
 # MLflow's own names.
 NOTE = "mlflow.note.content"
 PARENT = "mlflow.parentRunId"
@@ -27,14 +29,14 @@ def training_run(client: mlflow.MlflowClient, place: Place, facts: dict[str, Any
     """
     experiment, parent = pipeline_run(client, place, facts["dataset"], facts["pipeline_run"])
     name = str(facts["training"]["architecture"]["name"])
-    child = _run(client, experiment, MODEL_URI, facts["model_uri"], name=name, parent=parent)
+    child = _run(client, place, experiment, {MODEL_URI: facts["model_uri"]}, name=name, parent=parent)
     return experiment, parent, child
 
 
 def pipeline_run(client: mlflow.MlflowClient, place: Place, dataset: str, run_id: str) -> tuple[str, str]:
     """Finds the experiment of a data set and the run of a pipeline run in it, or creates them; returns their ids."""
-    experiment = _experiment(client, dataset, place.artifact_location)
-    return experiment, _run(client, experiment, PIPELINE_RUN, run_id, name=run_id)
+    experiment = _experiment(client, place, dataset)
+    return experiment, _run(client, place, experiment, {PIPELINE_RUN: run_id}, name=run_id)
 
 
 def find_run(client: mlflow.MlflowClient, experiment: str, tag: str, value: str) -> str | None:
@@ -44,22 +46,19 @@ def find_run(client: mlflow.MlflowClient, experiment: str, tag: str, value: str)
     return str(runs[0].info.run_id) if runs else None
 
 
-def end_lost(client: mlflow.MlflowClient, experiment: str, models: str) -> None:
+def end_lost(client: mlflow.MlflowClient, experiment: str, workspace: str) -> None:
     """Ends the runs of trainings that nobody ended, as a kill leaves them, and their parents.
 
     Args:
       client: Connected; no other pipeline run may be under way in the workspace.
       experiment: Its name.
-      models: The folder with all models of the workspace: other workspaces may share MLflow.
+      workspace: The mark of the workspace: others may share MLflow.
     """
     if (found := client.get_experiment_by_name(experiment)) is None:
         return
-    running = client.search_runs([found.experiment_id], "attributes.status = 'RUNNING'")
-    children = [run for run in running if run.data.tags.get(MODEL_URI, "").startswith(models)]
-    parents = {run.data.tags.get(PARENT) for run in children}
-    for run in running:
-        if run in children or run.info.run_id in parents:
-            client.set_terminated(run.info.run_id, "KILLED")
+    ours = f"attributes.status = 'RUNNING' AND tags.`{WORKSPACE}` = '{workspace}'"
+    for run in client.search_runs([found.experiment_id], ours):
+        client.set_terminated(run.info.run_id, "KILLED")
 
 
 def differing(client: mlflow.MlflowClient, experiment: str) -> list[str]:
@@ -73,20 +72,39 @@ def differing(client: mlflow.MlflowClient, experiment: str) -> list[str]:
     return sorted(found, key=lambda name: (-found[name], name))
 
 
-def _experiment(client: mlflow.MlflowClient, name: str, artifact_location: str) -> str:
+def _experiment(client: mlflow.MlflowClient, place: Place, name: str) -> str:
     if found := client.get_experiment_by_name(name):
         return str(found.experiment_id)
-    experiment = str(client.create_experiment(name, artifact_location=artifact_location))
+    try:
+        experiment = str(client.create_experiment(name, artifact_location=place.artifact_location or None))
+    except MlflowException:  # Somebody else may have made it by now.
+        if found := client.get_experiment_by_name(name):
+            return str(found.experiment_id)
+        raise
     view.describe(client, experiment, name)
     return experiment
 
 
 def _run(
-    client: mlflow.MlflowClient, experiment: str, tag: str, value: str, *, name: str, parent: str | None = None
+    client: mlflow.MlflowClient,
+    place: Place,
+    experiment: str,
+    mark: dict[str, str],
+    *,
+    name: str,
+    parent: str | None = None,
 ) -> str:
-    """Finds the run that carries a tag, or creates it: a killed registration goes on where it was."""
-    found = client.search_runs([experiment], f"tags.`{tag}` = '{value}'", max_results=1)
-    if found:
-        return str(found[0].info.run_id)
-    tags = {tag: value, **provenance.of_run()} | ({PARENT: parent} if parent else {})
-    return str(client.create_run(experiment, run_name=name, tags=tags).info.run_id)
+    """Finds the run that carries a mark, or creates it: a killed registration goes on where it was.
+
+    A request that was given up, and asked again, may have been heard twice: of two such runs the first one counts.
+    """
+    marks = {**mark, **({WORKSPACE: place.workspace} if place.workspace else {})}
+    ours = " AND ".join(f"tags.`{tag}` = '{value}'" for tag, value in marks.items())
+    with one_maker(place.tracking_uri):
+        found = client.search_runs([experiment], ours, order_by=["attributes.start_time ASC"])
+        for twin in found[1:]:
+            client.delete_run(twin.info.run_id)
+        if found:
+            return str(found[0].info.run_id)
+        tags = {**marks, **provenance.of_run(), **({PARENT: parent} if parent else {})}
+        return str(client.create_run(experiment, run_name=name, tags=tags).info.run_id)

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from components import progress, twin
+from components import progress, servers, twin
 from components.trainer import cluster
 from pipeline.config import Config
 from pipeline.errors import ConvoyError, ExitCode, UsageError, is_ours
@@ -63,11 +63,21 @@ class NodeResult:
 
 @dataclasses.dataclass(frozen=True)
 class Tracking:
-    """Where in MLflow: its URI, where a new experiment keeps its files, and the experiment's name."""
+    """Where in MLflow.
+
+    Attributes:
+      uri: MLflow's.
+      artifact_location: Where a new experiment keeps its files.
+      workspace: The workspace's mark.
+      experiment: Its name.
+      unsent: The folder for what MLflow could not be told.
+    """
 
     uri: str
     artifact_location: str
+    workspace: str
     experiment: str
+    unsent: Path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +166,8 @@ def compile_pipeline(config: Config, workspace: Workspace, run_id: str, force: S
     gpus = devices.visible()
     share = devices.share(config.training.devices, len(gpus), len(config.architectures))
     ordered = {node: upstream[node] for node in order}
-    tracking = Tracking(workspace.tracking_uri, str(workspace.artifact_location), config.dataset.title)
+    mlflow = (workspace.tracking_uri, workspace.artifact_location, workspace.mark)
+    tracking = Tracking(*mlflow, config.dataset.title, workspace.unsent)
     return Compiled(ir.SerializeToString(deterministic=True), ordered, uncached, training, gpus, share, tracking)
 
 
@@ -199,6 +210,8 @@ def launch(ir_bytes: bytes, node_id: str, threads: int, tracking: Tracking | Non
     from tfx.proto.orchestration import pipeline_pb2
 
     cluster.tell(hosts.cluster())
+    if tracking is not None:
+        servers.tell(tracking.uri)
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     ir = pipeline_pb2.Pipeline.FromString(ir_bytes)
@@ -216,7 +229,7 @@ def launch(ir_bytes: bytes, node_id: str, threads: int, tracking: Tracking | Non
         custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
         custom_executor_operators=operators,
     )
-    with _recorded(tracking if node_id.startswith("Trainer.") else None, ir.runtime_spec):
+    with _recorded(tracking if node_id.startswith("Trainer.") else None, ir.runtime_spec, node_id):
         execution = starting.launch()
     if execution.execution_id is None:
         raise ConvoyError(f"{node_id} needs all its inputs in MLMD. Received: some are missing; run again.")
@@ -225,15 +238,16 @@ def launch(ir_bytes: bytes, node_id: str, threads: int, tracking: Tracking | Non
 
 
 @contextlib.contextmanager
-def _recorded(tracking: Tracking | None, runtime: Any) -> Iterator[None]:
+def _recorded(tracking: Tracking | None, runtime: Any, node_id: str) -> Iterator[None]:
     """Writes what is reported inside into MLflow, while it goes on."""
     if tracking is None:
         yield
         return
     from components.registrar import connection, live
 
-    place = connection.Place(tracking.uri, tracking.artifact_location)
-    recording = live.Recording(place, tracking.experiment, runtime.pipeline_run_id.field_value.string_value)
+    place = connection.Place(tracking.uri, tracking.artifact_location, tracking.workspace)
+    run_id = runtime.pipeline_run_id.field_value.string_value
+    recording = live.Recording(place, tracking.experiment, run_id, tracking.unsent / f"{run_id}.{node_id}.jsonl")
 
     def heard(event: progress.Event) -> progress.Event:
         recording.hear(event)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pipeline import metadata
 from pipeline.workspace import Workspace
 from serving.repository import Published, Repository
 
@@ -42,7 +43,7 @@ Convoy = Callable[..., Ended]
 @pytest.fixture(scope="session")
 def environment() -> dict[str, str]:
     """The environment of a terminal that has set nothing for Convoy."""
-    return {key: value for key, value in os.environ.items() if key not in ("CONVOY_WORKSPACE", "COLUMNS")}
+    return {key: value for key, value in os.environ.items() if not key.startswith("CONVOY_") and key != "COLUMNS"}
 
 
 @pytest.fixture
@@ -79,15 +80,12 @@ def start(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[...,
 class Mlmd:
     """Writes the lineage of a version into an MLMD database, as TFX does."""
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, place: Path | str) -> None:
         from ml_metadata import metadata_store
         from ml_metadata.proto import metadata_store_pb2
 
         self._pb = metadata_store_pb2
-        config = metadata_store_pb2.ConnectionConfig()
-        config.sqlite.filename_uri = str(database)
-        config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
-        self._store = metadata_store.MetadataStore(config)
+        self._store = metadata_store.MetadataStore(metadata.connection_config(place))
 
     def artifact(self, kind: str, properties: dict[str, Any] | None = None, **custom: str | int) -> int:
         """Adds an artifact; returns its id."""

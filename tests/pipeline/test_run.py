@@ -55,7 +55,7 @@ def test_one_run_a_workspace_and_what_only_the_compiler_can_refuse_leaves_nothin
 
     for workspace in ("first", "forced"):
         made = {path.name for path in (tmp_path / workspace).iterdir()}
-        assert made <= {"run.lock", "run.json", "runs", "datasets"}
+        assert made <= {"run.lock", "run.json", "runs", "datasets", "mark"}
         assert not list((tmp_path / workspace).rglob("summary.json"))
 
 

@@ -1,6 +1,7 @@
 """A training's run in MLflow, while it trains and after it."""
 
 import contextlib
+import dataclasses
 import time
 
 import pytest
@@ -120,15 +121,18 @@ def lose(place, facts):
     """Leaves runs as a kill does, of this workspace and of another, and lets the next run tidy up."""
     states = {}
     with registry.connected(place.tracking_uri) as client:
-        for workspace in ("/tfx", "/other"):
-            lost = {**facts, "model_uri": f"{workspace}/Trainer.lenet5/model/7", "pipeline_run": workspace}
-            _, *states[workspace] = runs.training_run(client, place, lost)
-        runs.end_lost(client, "digits", "/tfx")
+        for workspace in ("ours", "another"):  # Of the same path, on another machine.
+            lost = {**facts, "pipeline_run": workspace}
+            _, *states[workspace] = runs.training_run(client, dataclasses.replace(place, workspace=workspace), lost)
+        runs.end_lost(client, "digits", "ours")
         return {key: [client.get_run(run).info.status for run in runs] for key, runs in states.items()}
 
 
 def test_what_a_kill_left_is_ended_and_nothing_of_another_workspace(in_child, mlflow_place, facts):
-    assert in_child(lose, mlflow_place, facts) == {"/tfx": ["KILLED", "KILLED"], "/other": ["RUNNING", "RUNNING"]}
+    assert in_child(lose, mlflow_place, facts) == {
+        "ours": ["KILLED", "KILLED"],
+        "another": ["RUNNING", "RUNNING"],
+    }
 
 
 def test_no_experiment_has_no_lost_runs(in_child, mlflow_place):
@@ -137,7 +141,7 @@ def test_no_experiment_has_no_lost_runs(in_child, mlflow_place):
 
 def end_none(place):
     with registry.connected(place.tracking_uri) as client:
-        runs.end_lost(client, "digits", "/tfx")
+        runs.end_lost(client, "digits", "ours")
 
 
 @pytest.mark.parametrize("failure", ["", "why"])

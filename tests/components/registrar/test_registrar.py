@@ -129,6 +129,7 @@ def run_registrar(execute, evaluated, ingestion, saved_model, servable, facts, p
         dataset="digits",
         tracking_uri=place.tracking_uri,
         artifact_location=place.artifact_location,
+        workspace="ours",
         training_digest="5eed",
     )
     registered = execute(component, root / "registrar", **inputs)["registered_model"]
