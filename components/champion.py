@@ -11,6 +11,7 @@ from tfx.dsl.components.common import resolver
 from tfx.utils import path_utils
 
 from components import names
+from components.previous_data import last_given
 from components.registrar import registry
 from serving.repository import Repository
 
@@ -20,9 +21,6 @@ MODEL = "model"
 BLESSING = "model_blessing"
 # The label that moves with the alias `champion`.
 LABEL = "stable"
-# What a blessing says: whose it is, and what that was compared with.
-OF = constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY
-BASELINE = constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY
 
 logger = logging.getLogger(__name__)
 
@@ -31,11 +29,10 @@ class ChampionStrategy(resolver.ResolverStrategy):
     """Resolves the champion: the version of the same architecture, on the same data set, that is live.
 
     TFX's LatestBlessedModelStrategy would pick the model that was blessed last, live or not; and the candidate itself
-    once it is blessed, so that the second run of an unchanged pipeline would evaluate everything again. A candidate
-    that is the champion, or that was judged last, keeps what it was compared with: whatever people promote or roll back
-    meanwhile, a run with nothing new judges nothing anew, and so undoes nothing. An older model that comes back, since
-    its recipe did, is judged by the champion of today. The channels must be scoped to one architecture, or LeNet is
-    judged against DenseNet.
+    once it is blessed, so that the second run of an unchanged pipeline would evaluate everything again. The
+    candidate that was judged last keeps what it was compared with, so that a run with nothing changed stays cached, and
+    undoes no rollback. An older model that comes back, as when a recipe is changed back, is judged anew by the champion
+    of today. The channels must be scoped to one architecture, or LeNet is judged against DenseNet.
     """
 
     def __init__(self, model_name: str, tracking_uri: str, repository: str) -> None:
@@ -55,33 +52,36 @@ class ChampionStrategy(resolver.ResolverStrategy):
         """Picks the baseline.
 
         Args:
-          store: Knows which trained model a registered version was made of.
+          store: Knows when a blessing was last given, and which trained model a registered version was made of.
           input_dict: `candidate`, all models as `model` and all their blessings as `model_blessing`.
 
         Returns:
           The candidate, and its baseline as `model`: none where there is no champion, or no file of it is left.
         """
-        candidate, blessings = input_dict[CANDIDATE][0], input_dict.get(BLESSING, [])
-        wanted, said = self._wanted(store, candidate, blessings)
+        candidate = input_dict[CANDIDATE][0]
+        wanted, said = self._wanted(store, candidate, input_dict)
         found = [model for model in input_dict.get(MODEL, []) if wanted in (model.id, model.uri) and _whole(model)]
         if wanted is not None and not found:
             logger.warning("%s is gone: no baseline.", said)
         return {CANDIDATE: [candidate], MODEL: found, BLESSING: []}
 
     def _wanted(
-        self, store: mlmd.MetadataStore, candidate: types.Artifact, blessings: list[types.Artifact]
+        self, store: mlmd.MetadataStore, candidate: types.Artifact, input_dict: dict[str, list[types.Artifact]]
     ) -> tuple[int | str | None, str]:
         """Returns the id or the URI of the baseline, None where there is none to have, and what to call it."""
-        own = [blessing for blessing in blessings if blessing.get_int_custom_property(OF) == candidate.id]
-        before = (_latest(own), f"What {self._model_name} was compared with before") if own else None
-        if before is not None and max(own, key=_number) is max(blessings, key=_number):
-            return before
+        blessings = input_dict.get(BLESSING, [])
+        given = last_given(store, [blessing.id for blessing in blessings])
+        judged = sorted(blessings, key=lambda blessing: (given.get(blessing.id, 0), blessing.id))
+        own = [blessing for blessing in judged if _of(blessing) == candidate.id][-1:]
+        before = f"What the candidate for {self._model_name} was compared with"
+        if own and own == judged[-1:]:
+            return _compared_with(own), before
         version = self._version()
         if version is None:
             return None, ""
         uri = _trained(store, self._model_name, version)
         if uri == candidate.uri:
-            return before or (None, "")
+            return _compared_with(own), before
         return uri, f"{self._model_name} version {version} is the champion, but what was trained of it"
 
     def _version(self) -> int | None:
@@ -93,13 +93,14 @@ class ChampionStrategy(resolver.ResolverStrategy):
             return self._repository.labels(self._model_name).get(LABEL)
 
 
-def _number(artifact: types.Artifact) -> int:
-    return int(artifact.id)
+def _of(blessing: types.Artifact) -> int:
+    return int(blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY))
 
 
-def _latest(own: list[types.Artifact]) -> int | None:
+def _compared_with(last: list[types.Artifact]) -> int | None:
     """Returns the id of the baseline of a model's last evaluation; None where it had none."""
-    return max(own, key=_number).get_int_custom_property(BASELINE) or None
+    ids = [blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY) for blessing in last]
+    return next((int(one) for one in ids if one), None)
 
 
 def _whole(model: types.Artifact) -> bool:

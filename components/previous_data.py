@@ -40,12 +40,12 @@ class PreviousDataStrategy(resolver.ResolverStrategy):
         others = [
             one for one in input_dict.get(BLESSING, []) if one.fingerprint != fingerprint and one.statistics_id in known
         ]
-        given = _last_given(store, [one.id for one in others])
+        given = last_given(store, [one.id for one in others])
         last = sorted(others, key=lambda one: given.get(one.id, 0))[-1:]
         return {INGESTION: [ingestion], STATISTICS: [known[one.statistics_id] for one in last], BLESSING: last}
 
 
-def _last_given(store: mlmd.MetadataStore, artifact_ids: list[int]) -> dict[int, int]:
+def last_given(store: mlmd.MetadataStore, artifact_ids: list[int]) -> dict[int, int]:
     """Finds for each artifact the last execution that put it out, by MLMD's ascending ids."""
     found: dict[int, int] = {}
     for event in store.get_events_by_artifact_ids(artifact_ids) if artifact_ids else []:

@@ -11,6 +11,8 @@ from components.evaluation.facts import METRICS, OVERALL, SLICES
 
 # Of the two models that TFMA compares; without a baseline, TFMA calls the one by nothing.
 CANDIDATE, BASELINE = "candidate", "baseline"
+# What a value may miss a bound by: 0.95 is 0.01 less than 0.96, but not as floating-point numbers.
+SLACK = 1e-9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +45,12 @@ class Threshold:
     def room(self, value: float, baseline: float | None) -> float:
         """Returns how far a value is on the right side, below 0 on the wrong one; as TFMA reckons it."""
         if self.kind == "min":
-            return value - self.bound
+            return value - self.bound + SLACK
         if self.kind == "max":
-            return self.bound - value
+            return self.bound + SLACK - value
         assert baseline is not None
         worse = baseline - value if METRICS[self.metric] else value - baseline
-        return self.bound - worse
+        return self.bound + SLACK - worse
 
 
 def thresholds(gate: str) -> list[Threshold]:
@@ -95,13 +97,13 @@ def _threshold(bounds: Sequence[Threshold]) -> tfma.MetricThreshold:
     found = tfma.MetricThreshold()
     for one in bounds:
         if one.kind == "min":
-            found.value_threshold.lower_bound.value = one.bound
+            found.value_threshold.lower_bound.value = one.bound - SLACK
         elif one.kind == "max":
-            found.value_threshold.upper_bound.value = one.bound
+            found.value_threshold.upper_bound.value = one.bound + SLACK
         elif METRICS[one.metric]:
             found.change_threshold.direction = tfma.MetricDirection.HIGHER_IS_BETTER
-            found.change_threshold.absolute.value = -one.bound
+            found.change_threshold.absolute.value = -(one.bound + SLACK)
         else:
             found.change_threshold.direction = tfma.MetricDirection.LOWER_IS_BETTER
-            found.change_threshold.absolute.value = one.bound
+            found.change_threshold.absolute.value = one.bound + SLACK
     return found

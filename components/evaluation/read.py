@@ -1,6 +1,5 @@
 """What TFMA found, put together with what was gathered beside it."""
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -89,14 +88,13 @@ def _estimate(value: float, interval: tuple[float, float] | None) -> Estimate:
 def _baseline(values: Values, gathered: answers.Gathered, uri: str, shown: Sequence[str]) -> Baseline:
     found = values[OVERALL][gate.BASELINE]
     total = gathered.tally.examples
-    # Two models that answered the same images: McNemar's pairs, normal approximation.
-    difference = (gathered.better - gathered.worse) / total
-    spread = tally.Z * math.sqrt((gathered.better + gathered.worse) / total - difference**2) / math.sqrt(total)
     return Baseline(
         version=None,
         model_uri=uri,
         metrics={name: Estimate(value=found[name]) for name in shown},
-        difference=Estimate(value=difference, low=difference - spread, high=difference + spread),
+        difference=_estimate(
+            (gathered.better - gathered.worse) / total, tally.paired(gathered.better, gathered.worse, total)
+        ),
     )
 
 
@@ -118,7 +116,7 @@ def _bins(counted: tally.Tally) -> Iterator[Bin]:
                 low=number / tally.BINS,
                 high=(number + 1) / tally.BINS,
                 examples=int(examples),
-                confidence=confidence / examples,
+                confidence=confidence / tally.STEPS / examples,
                 accuracy=right / examples,
             )
 

@@ -126,26 +126,6 @@ def test_a_candidate_that_was_judged_keeps_what_it_was_compared_with(history, ch
     assert history.baseline_of(history.model()) == [candidate.id]
 
 
-def test_a_run_with_nothing_new_judges_nothing_anew_whatever_was_rolled_back(history, champion):
-    """Else it would bless the candidate again, and so put back what somebody has just rolled back."""
-    first, second, third = (history.model() for _ in range(3))
-    for version, (model, baseline) in enumerate([(first, None), (second, first), (third, second)], 1):
-        history.judged(model, baseline=baseline)
-        history.registered(model, version)
-    for live in (3, 2, 1):
-        champion(live)
-        assert history.baseline_of(third) == [second.id]
-
-
-def test_a_champion_that_comes_back_after_a_withheld_one_is_not_judged_anew(history, champion):
-    first, withheld = history.model(), history.model()
-    history.judged(first)
-    history.registered(first, 1)
-    champion(1)
-    history.judged(withheld, baseline=first)
-    assert history.baseline_of(first) == []
-
-
 def test_an_older_model_that_comes_back_is_judged_anew_and_keeps_that_once_it_is_live(history, champion):
     older, newer = history.model(), history.model()
     history.judged(older)
@@ -168,7 +148,25 @@ def test_a_baseline_of_the_champion_of_which_nothing_is_left_is_none_either(hist
     history.saved(gone).unlink()
     with caplog.at_level(logging.WARNING):
         assert history.baseline_of(candidate) == []
-    assert f"What {NAME} was compared with before is gone: no baseline." in caplog.text
+    assert f"What the candidate for {NAME} was compared with is gone: no baseline." in caplog.text
+
+
+def test_no_run_undoes_a_rollback_by_judging_the_same_candidate_anew(history, champion):
+    first, second, candidate = history.model(), history.model(), history.model()
+    for version, model in enumerate((first, second, candidate), 1):
+        history.registered(model, version)
+    history.judged(candidate, baseline=second)
+    champion(1)
+    assert history.baseline_of(candidate) == [second.id]
+
+
+def test_a_champion_that_comes_back_keeps_what_it_was_compared_with(history, champion):
+    older, newer = history.model(), history.model()
+    history.judged(older)
+    history.registered(older, 1)
+    history.judged(newer, baseline=older)
+    champion(1)
+    assert history.baseline_of(older) == []
 
 
 def test_one_that_was_judged_alone_stays_alone(history, champion):

@@ -19,7 +19,7 @@ import pytest
 import tensorflow as tf
 from google.protobuf import json_format
 
-from components.registrar import evaluation
+from components.evaluation.facts import Evaluation
 from components.trainer import classes
 from pipeline import config, engines, graph
 from pipeline.workspace import Workspace
@@ -105,12 +105,13 @@ class Portable:
 @pytest.fixture(scope="module")
 def run_step(execute, channel, data_dir, examples, schema, lenet5):
     """Runs one step by options for Beam, on what the steps before it made in memory; returns its outputs."""
-    from tfx.components import Evaluator, StatisticsGen
+    from tfx.components import StatisticsGen
     from tfx.types import standard_artifacts
 
     from components.dataset_gen import sources
     from components.dataset_gen.component import DatasetGen
     from components.dataset_gen.facts import Settings
+    from components.evaluation.component import Evaluator
 
     model = standard_artifacts.Model()
     model.uri = str(lenet5[0].parent)
@@ -125,10 +126,11 @@ def run_step(execute, channel, data_dir, examples, schema, lenet5):
         "Transform": lambda: (graph.transform(channels["examples"], channels["schema"], facts), ["examples", "schema"]),
         "Evaluator": lambda: (
             Evaluator(
-                examples=channels["examples"],
-                model=channels["model"],
-                eval_config=graph.eval_config(checked),
-                example_splits=["test"],
+                channels["examples"],
+                channels["model"],
+                None,
+                gate=checked.gate.evaluation(),
+                class_names=facts.class_names,
             ),
             ["examples", "model"],
         ),
@@ -181,7 +183,8 @@ def facts(step, outputs, records):
     if step == "Transform":
         counted = classes.counted(outputs["transform_graph"].uri)
         return {"classes": counted, **features(outputs["transformed_examples"], records)}
-    return evaluation.metrics(outputs["evaluation"].uri), outputs["blessing"].get_int_custom_property("blessed")
+    found = Evaluation.read(Path(outputs["evaluation"].uri))
+    return found, outputs["blessing"].get_int_custom_property("blessed")
 
 
 def test_every_step_that_uses_beam_is_among_these(tmp_path):

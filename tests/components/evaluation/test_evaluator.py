@@ -174,6 +174,12 @@ VERDICTS = {
         True,
         ["accuracy 0.9375, the champion 1.0000 (required: no more than 0.1 worse than the champion's)."],
     ),
+    "just on the bound": (
+        worse(1, 10) + worse(0, 10),
+        {"max_regression": 0.05},
+        True,
+        ["(required: no more than 0.05"],
+    ),
     "within noise": (worse(2, 60) + better(1, 1), {}, True, ["-0.0164, within the noise of 61 images"]),
     "no baseline": (worse(1, 20), {}, True, ["accuracy 0.9500 (required: at least 0.5)", "There is no champion"]),
     "another metric": (
