@@ -6,6 +6,7 @@ MODULES = (
     "components.model_report",
     "components.drawing",
     "components.evaluation.facts",
+    "components.evaluation.tally",
     "components.names",
     "components.pages",
     "components.trainer.optimizers",

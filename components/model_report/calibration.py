@@ -1,6 +1,5 @@
 """The reliability diagram: how often the model is right when it is so sure."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from components.drawing import BAD, BLUE, heading, sheet
+from components.evaluation import tally
 from components.evaluation.facts import Bin
 from components.model_report.subject import Subject, interval
 from components.words import large
@@ -16,8 +16,6 @@ from components.words import large
 FEW = 10
 # From here on a bin's count is rounded, to fit over it.
 MOST_DIGITS = 10_000
-# 95 % of a normal distribution lie within so many standard deviations.
-Z = 1.96
 
 
 def draw(subject: Subject) -> Figure:
@@ -39,21 +37,13 @@ def draw(subject: Subject) -> Figure:
     return figure
 
 
-def wilson(right: float, examples: int) -> tuple[float, float]:
-    """Returns Wilson's 95 % interval of a share, as seen in so many examples."""
-    scale = 1 + Z**2 / examples
-    middle = (right + Z**2 / (2 * examples)) / scale
-    half = Z * math.sqrt(right * (1 - right) / examples + Z**2 / (4 * examples**2)) / scale
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
 def _reliability(axes: Axes, bins: tuple[Bin, ...]) -> None:
     axes.plot([0, 1], [0, 1], color="0.4", lw=1, ls="--", zorder=1)
     for one in bins:
         width, strength = one.high - one.low, 0.35 if one.examples >= FEW else 0.1
         axes.bar(one.low, one.accuracy, width, align="edge", color=BLUE, alpha=strength, edgecolor="white", zorder=0)
         # Rounding may leave a share of all images a hair above 1.
-        low, high = wilson(min(max(one.accuracy, 0), 1), one.examples)
+        low, high = tally.wilson(round(one.accuracy * one.examples), one.examples)
         look: Any = {"alpha": 1 if one.examples >= FEW else 0.45, "clip_on": False}
         axes.plot([one.confidence] * 2, [low, high], color=BLUE, lw=1.2, zorder=2, **look)
         axes.plot([one.confidence] * 2, [one.accuracy, one.confidence], color=BAD, lw=3, zorder=3, **look)

@@ -155,13 +155,6 @@ class TestCalibration:
         assert "Calibration: expected error 0.031 (0.020 to 0.050)" in said
         assert all(f" {count} " in f" {said} " for count in (4, 9, 18, 25, 40, 64, 200))
 
-    def test_the_interval_is_wilsons(self):
-        # Agresti and Coull (1998) give the formula; these by hand.
-        assert calibration.wilson(0.5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
-        assert calibration.wilson(1.0, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
-        low, high = calibration.wilson(0.0, 4)
-        assert (low, high) == (0.0, pytest.approx(0.4899, abs=1e-4))
-
 
 class TestGallery:
     def test_mistakes_have_both_names_and_the_probability(self, subject):
