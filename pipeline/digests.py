@@ -1,5 +1,7 @@
 """When a trained model is stale: the digest of all that its training ran."""
 
+import hashlib
+
 import models
 from components.source import source_digest, with_imports
 from pipeline.config import Plan
@@ -16,7 +18,8 @@ def training(plan: Plan) -> str:
     """
     row = models.variant(plan.name)
     builder = with_imports(f"models.{row.family}", "models")
-    return f"{source_digest(*SHARED, *builder)}:{row.options}:{row.forms[plan.form]}:{row.tunable}"
+    told = f"{source_digest(*SHARED, *builder)}:{row.options}:{row.forms[plan.form]}:{row.tunable}"
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def tuning(plan: Plan) -> str:

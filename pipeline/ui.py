@@ -9,6 +9,9 @@ from components import servers
 from pipeline.serve import check_free
 from pipeline.workspace import Workspace
 
+# What MLflow's server says of its own start, by the hundred; what goes wrong it still says.
+QUIET = {"MLFLOW_LOGGING_LEVEL": "WARNING", "PYTHONWARNINGS": "ignore:starlette.middleware.wsgi is deprecated"}
+
 
 def open_ui(workspace: Workspace, host: str, port: int) -> None:
     """Becomes MLflow's server; says before where each data set's networks are ranked. One that is there is named.
@@ -30,8 +33,9 @@ def open_ui(workspace: Workspace, host: str, port: int) -> None:
         return
     command = [sys.executable, "-m", "mlflow", "ui", f"--host={host}", f"--port={port}"]
     # Not as a flag, which every user of the machine could read: the URI may have a password in it.
-    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": workspace.tracking_uri}
-    command.append(f"--default-artifact-root={workspace.artifact_location}")
+    stores = dict.fromkeys(("MLFLOW_BACKEND_STORE_URI", "MLFLOW_REGISTRY_STORE_URI"), workspace.tracking_uri)
+    environment = {**os.environ, **stores, **QUIET}
+    command += [f"--default-artifact-root={workspace.artifact_location}", "--uvicorn-opts=--log-level=warning"]
     os.execve(sys.executable, command, environment)
 
 

@@ -1,4 +1,4 @@
-"""What became of the images of one unit, in two files beside its examples."""
+"""What became of the images of one unit, in files beside its examples."""
 
 import dataclasses
 import json
@@ -12,7 +12,7 @@ from components.dataset_gen.units import Row
 from components.ingestion import Quarantined
 
 REPORT_FILE = "report.json"
-KEPT_FILE = "kept.bin"
+KEPT_FILE, COUNT_FILE = "kept.bin", "count"
 # Of an image that was kept: its pixels' digest in two halves, its split's place in `SPLITS`, its label, its place in
 # the unit's file of that split.
 KEPT = np.dtype([("first", "<u8"), ("second", "<u8"), ("split", "u1"), ("label", "<i4"), ("place", "<i4")])
@@ -48,7 +48,7 @@ class Report:
         self.quarantine.append(Quarantined(row.split, row.name, class_name, fault.reason, fault.detail))
 
     def write(self, folder: Path) -> None:
-        """Writes both files."""
+        """Writes its files."""
         content = {
             "names": self.names,
             "quarantine": [dataclasses.astuple(row) for row in self.quarantine],
@@ -56,6 +56,7 @@ class Report:
         }
         (folder / REPORT_FILE).write_text(json.dumps(content), encoding="utf-8")
         np.array(self._kept, KEPT).tofile(folder / KEPT_FILE)
+        (folder / COUNT_FILE).write_text(str(len(self._kept) + len(self.quarantine)), encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> "Report":
@@ -75,5 +76,5 @@ def kept(folder: Path) -> np.ndarray:
 
 
 def images_done(staging: Path) -> int:
-    """Counts the images kept of the units that are done, whose folders lie in `staging`."""
-    return sum(path.stat().st_size for path in staging.glob(f"[!.]*/{KEPT_FILE}")) // KEPT.itemsize
+    """Counts the images, kept or not, of the units that are done, whose folders lie in `staging`."""
+    return sum(int(path.read_text(encoding="utf-8")) for path in staging.glob(f"[!.]*/{COUNT_FILE}"))

@@ -41,7 +41,11 @@ class ServerError(ConvoyClientError):
 
 _UNAVAILABLE = (
     ServerUnavailableError,
-    "A model server with room for the request must be at {target}. Received: {details}. Start it, or try again.",
+    "A model server must answer at {target}. Received: {details}. Start it, or ask at another address.",
+)
+_FULL = (
+    ServerUnavailableError,
+    "The server at {target} must have room for the request. Received: {details}. Try again, or send less at once.",
 )
 _LATE = (
     DeadlineExceededError,
@@ -49,7 +53,7 @@ _LATE = (
 )
 _NOT_FOUND = (
     ModelNotFoundError,
-    "The request must name what {target} serves. Received: {details}. Ask `status` which versions are available.",
+    "The request must name what {target} serves. Received: {details}. Ask for a version that is available there.",
 )
 _INVALID = (
     InvalidRequestError,
@@ -63,7 +67,7 @@ _REFUSED_CONFIG = (
 _FAILED = (ServerError, "The server at {target} must answer. Received: {code}: {details}. Look into its log.")
 _BY_CODE = {
     grpc.StatusCode.UNAVAILABLE: _UNAVAILABLE,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: _UNAVAILABLE,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: _FULL,
     grpc.StatusCode.DEADLINE_EXCEEDED: _LATE,
     grpc.StatusCode.NOT_FOUND: _NOT_FOUND,
     grpc.StatusCode.INVALID_ARGUMENT: _INVALID,
