@@ -51,7 +51,7 @@ def opened(place: Path | str) -> Any:
     Raises:
       ConvoyError: It can't be opened.
     """
-    from ml_metadata import errors, metadata_store
+    from ml_metadata import errors
 
     if not exists(place):
         return None
@@ -60,10 +60,32 @@ def opened(place: Path | str) -> Any:
         config.sqlite.connection_mode = config.sqlite.READWRITE
     try:
         with _without_notes():
-            return metadata_store.MetadataStore(config)
+            return store(config)
     # Upstream raises its StatusError later on, but a plain RuntimeError where the database can't be opened.
     except (errors.StatusError, RuntimeError) as error:
         raise _unreadable(place, error) from error
+
+
+def store(config: Any) -> Any:
+    """Connects MLMD's store: its own class, but for PostgreSQL."""
+    from ml_metadata import metadata_store
+
+    if not config.HasField("postgresql"):
+        return metadata_store.MetadataStore(config)
+    from pipeline.metadata_store import PostgresqlStore
+
+    return PostgresqlStore(config)
+
+
+def handle(config: Any) -> Any:
+    """Makes TFX's handle of MLMD likewise."""
+    from tfx.orchestration import metadata
+
+    if not config.HasField("postgresql"):
+        return metadata.Metadata(config)
+    from pipeline.metadata_store import PostgresqlMetadata
+
+    return PostgresqlMetadata(config)
 
 
 def exists(place: Path | str) -> bool:

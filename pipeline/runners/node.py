@@ -18,6 +18,7 @@ from typing import Any
 
 from components import progress, servers, twin
 from components.trainer import cluster
+from pipeline import metadata
 from pipeline.config import Config
 from pipeline.errors import ConvoyError, ExitCode, UsageError, is_ours
 from pipeline.runners import devices, hosts
@@ -204,7 +205,6 @@ def launch(ir_bytes: bytes, node_id: str, threads: int, tracking: Tracking | Non
       tracking: Where a training is recorded while it goes on.
     """
     import tensorflow as tf
-    from tfx.orchestration import metadata
     from tfx.orchestration.local import runner_utils
     from tfx.orchestration.portable import launcher
     from tfx.proto.orchestration import pipeline_pb2
@@ -217,7 +217,7 @@ def launch(ir_bytes: bytes, node_id: str, threads: int, tracking: Tracking | Non
     ir = pipeline_pb2.Pipeline.FromString(ir_bytes)
     deployment = runner_utils.extract_local_deployment_config(ir)
     connection = deployment.metadata_connection_config
-    mlmd = metadata.Metadata(getattr(connection, connection.WhichOneof("connection_config")))
+    mlmd = metadata.handle(getattr(connection, connection.WhichOneof("connection_config")))
     work: list[float] = []
     operators = {spec: _timed(operator, work) for spec, operator in launcher.DEFAULT_EXECUTOR_OPERATORS.items()}
     starting = launcher.Launcher(

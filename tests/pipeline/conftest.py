@@ -81,11 +81,10 @@ class Mlmd:
     """Writes the lineage of a version into an MLMD database, as TFX does."""
 
     def __init__(self, place: Path | str) -> None:
-        from ml_metadata import metadata_store
         from ml_metadata.proto import metadata_store_pb2
 
         self._pb = metadata_store_pb2
-        self._store = metadata_store.MetadataStore(metadata.connection_config(place))
+        self._store = metadata.store(metadata.connection_config(place))
 
     def artifact(self, kind: str, properties: dict[str, Any] | None = None, **custom: str | int) -> int:
         """Adds an artifact; returns its id."""

@@ -6,6 +6,8 @@ import json
 import socket
 import threading
 
+import hypothesis
+import hypothesis.strategies
 import pytest
 
 from components import servers
@@ -159,6 +161,28 @@ def test_lineage_in_postgresql_is_made_by_a_run_and_read_by_verbs(postgresql, ml
     store.pushed(3, "a" * 64, destination="/repository/digits_lenet5/3")
     assert Lineage(url).registered_sha256("digits_lenet5", 3) == "a" * 64
     assert Lineage(url).published()["digits_lenet5"].version == 3
+
+
+@hypothesis.settings(
+    deadline=None, max_examples=25, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+@hypothesis.given(text=hypothesis.strategies.text(alphabet="ab\\'\"{}\n$é", max_size=20))
+@hypothesis.example(text='{"_generated": "{\\"a\\": \\"\\\\d\\"}"}')
+def test_postgresql_keeps_any_text_of_a_property(texts, text):
+    assert texts(text) == text
+
+
+@pytest.fixture(scope="module")
+def texts(postgresql, mlmd):
+    """Writes a text into MLMD in PostgreSQL, as TFX does with JSON in JSON, and reads it again."""
+    store, read = mlmd(postgresql.url("texts")), metadata.opened(postgresql.url("texts"))
+
+    def through(text):
+        (found,) = read.get_artifacts_by_id([store.artifact("Examples", {"a property": text}, custom=text)])
+        assert found.properties["a property"] == found.custom_properties["custom"]
+        return found.custom_properties["custom"].string_value
+
+    return through
 
 
 def test_what_postgresql_refuses_is_one_sentence(postgresql, tmp_path):
