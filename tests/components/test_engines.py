@@ -184,7 +184,25 @@ def facts(step, outputs, records):
         counted = classes.counted(outputs["transform_graph"].uri)
         return {"classes": counted, **features(outputs["transformed_examples"], records)}
     found = Evaluation.read(Path(outputs["evaluation"].uri))
-    return found, outputs["blessing"].get_int_custom_property("blessed")
+    blessed = outputs["blessing"].get_int_custom_property("blessed")
+    told = {"blessed": blessed, **dict(leaves(found.model_dump()))}
+    numbers = {place: value for place, value in told.items() if isinstance(value, float)}
+    return {"numbers": numbers, **{place: value for place, value in told.items() if place not in numbers}}
+
+
+def leaves(content, place=""):
+    """Lists what is in tables and lists, each with the way to it."""
+    if not isinstance(content, dict | tuple):
+        yield place, content
+        return
+    for key, one in content.items() if isinstance(content, dict) else enumerate(content):
+        yield from leaves(one, f"{place}/{key}")
+
+
+def expected(step, outputs, records):
+    """What another engine must find: a model rounds its answers otherwise, in the eighth digit, in other batches."""
+    found = facts(step, outputs, records)
+    return found | {"numbers": pytest.approx(found["numbers"], rel=0, abs=1e-6)} if step == "Evaluator" else found
 
 
 def test_every_step_that_uses_beam_is_among_these(tmp_path):
@@ -203,7 +221,7 @@ def test_a_job_service_and_its_workers_find_what_this_process_finds(
     before = portable.workers()
     outputs = run_step(step, tmp_path, portable.args)
     assert portable.workers() > before
-    assert facts(step, outputs, records) == facts(step, in_memory(step), records)
+    assert facts(step, outputs, records) == expected(step, in_memory(step), records)
 
 
 @pytest.fixture
@@ -223,8 +241,8 @@ def interpreters(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 def test_several_processes_find_what_this_one_finds(step, interpreters, in_memory, run_step, records, tmp_path):
-    expected = facts(step, in_memory(step), records)
+    before = expected(step, in_memory(step), records)
     assert not interpreters
     outputs = run_step(step, tmp_path, ["--direct_num_workers=2"])
     assert len(interpreters) > 1
-    assert facts(step, outputs, records) == expected
+    assert facts(step, outputs, records) == before
