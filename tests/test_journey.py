@@ -46,12 +46,19 @@ def serving(workspace: Path) -> Iterator[None]:
         port = probe.getsockname()[1]
     command = [str(BIN / "convoy"), "serve", f"--workspace={workspace}", f"--port={port}"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        while not (workspace / "server.json").exists():
-            assert process.poll() is None, "The server ended before it could be asked."
-            time.sleep(0.05)
-        yield
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        try:
+            while not listens(port):
+                assert process.poll() is None, "The server ended before it could be asked."
+                time.sleep(0.05)
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def summary(workspace: Path) -> dict[str, Any]:
