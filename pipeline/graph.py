@@ -19,6 +19,7 @@ from components.dataset_gen import sources
 from components.dataset_gen.component import DatasetGen
 from components.dataset_gen.facts import DatasetFacts, Settings
 from components.evaluation.component import Evaluator
+from components.evaluation.facts import TOP
 from components.infra_validator.component import InfraValidator
 from components.promotion.journal import Journal
 from components.publisher.component import Publisher
@@ -40,7 +41,7 @@ def build(config: Config, workspace: Workspace) -> Pipeline:
     Raises:
       DatasetError: The data set can't be used.
       SchemaError: The curated schema can't be used.
-      UsageError: The gate is about a class that the data set doesn't have.
+      UsageError: The gate is about a class that the data set doesn't have, or bounds what it has too few classes for.
       UsageError: Beam cannot do what `[beam] args` say.
     """
     settings = config.dataset.settings(workspace.datasets)
@@ -65,6 +66,12 @@ def _require_classes(config: Config, facts: DatasetFacts) -> None:
                 f"`gate.slices` must be about classes of the data set. Received: {name!r}, for {facts.source} with "
                 f"{len(facts.class_names)} classes.{near(name, facts.class_names)}"
             )
+    bounded = [config.gate.metrics, *config.gate.slices.values()]
+    if len(facts.class_names) <= TOP and any(f"top_{TOP}_accuracy" in metrics for metrics in bounded):
+        raise UsageError(
+            f"A bound of `top_{TOP}_accuracy` must be for more than {TOP} classes, or it always holds. Received: "
+            f"{facts.source} with {len(facts.class_names)}; take it out of `gate`."
+        )
 
 
 def model_name(dataset: str, architecture: str) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 from pydantic import Field
 
+from components import names
 from components.dataset_gen import facts
 from components.evaluation.facts import METRICS, SLICES
 from pipeline.values import near, short
@@ -181,7 +182,17 @@ def _slices(value: object) -> object:
             raise ValueError(
                 f"A slice of the gate must be one of {', '.join(known)}. Received: {place!r}.{near(place, known)}"
             )
+        _compare_nothing(place, value[place])
     return value
+
+
+def _compare_nothing(place: str, metrics: object) -> None:
+    macro = [name for name in metrics if name.startswith("macro_")] if isinstance(metrics, dict) else []
+    if place.startswith(f"{names.CLASS_NAME}=") and macro:
+        raise ValueError(
+            f"A bound of one class must be of a metric that is not the mean over classes. Received: {macro[0]!r} for "
+            f"{place!r}; its accuracy is the class's recall."
+        )
 
 
 Metrics = Annotated[dict[str, Threshold], pydantic.BeforeValidator(_metrics)]

@@ -16,6 +16,8 @@ METRICS = {
     "macro_f1": True,
     "expected_calibration_error": False,
 }
+# With no more classes than these, the right one is always among the likeliest of `top_5_accuracy`.
+TOP = 5
 # All of the test split; and the features that it is cut by, with what each part is called and what that means. The
 # bounds are fixed, so that a slice is the same from one data set to the next.
 OVERALL = ""

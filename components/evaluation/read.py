@@ -11,6 +11,7 @@ from components.evaluation.facts import (
     METRICS,
     OVERALL,
     SLICES,
+    TOP,
     Baseline,
     Bin,
     Check,
@@ -46,7 +47,7 @@ def evaluation(
     values = _values(uri)
     candidate = gate.CANDIDATE if baseline_uri else ""
     intervals = gathered.tally.intervals()
-    shown = [name for name in METRICS if name != "top_5_accuracy" or len(class_names) > tally.TOP]
+    shown = [name for name in METRICS if name != "top_5_accuracy" or len(class_names) > TOP]
     overall = values[OVERALL][candidate]
     metrics = {name: _estimate(overall[name], intervals.get(name)) for name in shown}
     baseline = _baseline(values, gathered, baseline_uri, shown) if baseline_uri else None

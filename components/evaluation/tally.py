@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from components.evaluation.facts import TOP
+
 # Of the calibration: bins of equal width (Guo et al., 2017, https://arxiv.org/abs/1706.04599).
 BINS = 15
-# With no more classes than these, the right one is always among the five likeliest.
-TOP = 5
 # Of the bootstrap of macro averages: how often the test split is drawn again, with which seed.
 DRAWS, SEED = 500, 0
 # Standard deviations of a normal distribution that hold 95 % of it.

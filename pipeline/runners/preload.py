@@ -17,6 +17,8 @@ import tfx.orchestration.portable.launcher
 import tfx.orchestration.portable.runtime_parameter_utils  # noqa: F401
 
 import components.champion
+import components.evaluation.executor
+import components.evaluation.metrics
 import components.registrar.executor
 import components.trainer.run
 import components.transform

@@ -210,6 +210,10 @@ def test_every_option_takes_its_own_default(name):
         ),
         (DIGITS + "[gate.slices.'class_name='.accuracy]\nmin = 0.9", ["Received: 'class_name='"]),
         (DIGITS + "[gate.slices.'class_name=3'.acuracy]\nmin = 0.9", ["'acuracy'. Did you mean 'accuracy'?"]),
+        (
+            DIGITS + "[gate.slices.'class_name=3'.macro_f1]\nmin = 0.9",
+            ["not the mean over classes. Received: 'macro_f1' for 'class_name=3'; its accuracy is the class's recall."],
+        ),
         (DIGITS + "[gate.slices.'class_name=3'.accuracy]\nmn = 0.9", ["no config key", "Did you mean 'min'?"]),
         (DIGITS + "[gate]\nmax_latency_ms = 0", ["`gate.max_latency_ms` must be greater than 0"]),
         (

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from PIL import Image
 
 from pipeline import config, digests, graph
 from pipeline.errors import UsageError
@@ -140,3 +141,18 @@ def test_a_bound_for_a_class_that_there_is_not_is_refused(tmp_path):
         json.loads(found["Evaluator.lenet5"].exec_properties["gate"])["slices"]["class_name=7"]["accuracy"]["min"]
         == 0.9
     )
+
+
+def test_a_bound_that_always_holds_is_refused(tmp_path):
+    folder = tmp_path / "pets"
+    for number, name in enumerate(("cat", "dog")):
+        (folder / "train" / name).mkdir(parents=True)
+        Image.new("L", (8, 8), number).save(folder / "train" / name / "1.png")
+    dataset = {"name": "pets", "path": str(folder)}
+    content = {
+        "dataset": dataset,
+        "architectures": {"lenet5": {}},
+        "gate": {"metrics": {"top_5_accuracy": {"min": 0.9}}},
+    }
+    with pytest.raises(UsageError, match=r"more than 5 classes, or it always holds\. Received: .*pets with 2"):
+        graph.build(config.check(content, "mine.toml"), Workspace(tmp_path / "workspace"))
