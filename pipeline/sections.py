@@ -174,7 +174,7 @@ def _overall(value: object) -> object:
 
 def _slices(value: object) -> object:
     """Refuses slices that there are not; of classes, the data set will tell."""
-    for place in value if isinstance(value, dict) else ():
+    for place, metrics in value.items() if isinstance(value, dict) else ():
         feature, _, part = place.partition("=")
         parts = SLICES.get(feature)
         if parts is None or not part or (parts and part not in parts):
@@ -182,11 +182,11 @@ def _slices(value: object) -> object:
             raise ValueError(
                 f"A slice of the gate must be one of {', '.join(known)}. Received: {place!r}.{near(place, known)}"
             )
-        _compare_nothing(place, value[place])
+        _require_of_one_class(place, metrics)
     return value
 
 
-def _compare_nothing(place: str, metrics: object) -> None:
+def _require_of_one_class(place: str, metrics: object) -> None:
     macro = [name for name in metrics if name.startswith("macro_")] if isinstance(metrics, dict) else []
     if place.startswith(f"{names.CLASS_NAME}=") and macro:
         raise ValueError(
