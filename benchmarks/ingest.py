@@ -26,7 +26,7 @@ import numpy as np
 from measured import RESULTS, circumstances
 
 GENERATED = 20_000
-PHOTOGRAPHS = 4_000
+PHOTOGRAPHS = 2_000
 IN_MEMORY: list[str] = []
 TWO_WORKERS = ["--direct_num_workers=2"]
 
@@ -64,7 +64,7 @@ def generate(target: Path, count: int, shape: tuple[int, int]) -> Path:
     height, width = shape
     grain = draw.normal(0, 12, (height, width, 3))
     for row in range(count):
-        path = target / ("test" if row % 6 == 0 else "train") / str(row % 10) / f"{row:06d}.jpg"
+        path = target / ("test" if row % 7 == 0 else "train") / str(row % 10) / f"{row:06d}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         coarse = Image.fromarray(draw.integers(0, 256, (5, 5, 3), np.uint8))
         smooth = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC))

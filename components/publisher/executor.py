@@ -9,7 +9,7 @@ from tfx.types import Artifact, artifact_utils
 
 from components import names
 from components.evaluation.facts import EVALUATION_FILE, Evaluation
-from components.promotion.journal import STABLE, Label
+from components.promotion.journal import ALIASES, STABLE, Label
 from components.promotion.promoter import Cause, Places, Promoter
 
 MANUAL = "manual"
@@ -66,17 +66,18 @@ def publish(facts: dict[str, Any], settings: dict[str, Any], why: str) -> dict[s
         if not (facts["blessed"] and facts["infra_blessed"]):
             return {"published": False, "state": "withheld", "reason": "; ".join(facts["objections"])}
         if settings["policy"] == MANUAL:
-            reason = f"in MLflow alone, until `convoy promote MODEL {facts['version']}` publishes it"
+            reason = f"in MLflow alone, until `convoy promote {promoter.model} {facts['version']}` publishes it"
             return {"published": False, "state": "waiting", "reason": reason}
         label = _label(promoter, facts["version"], settings["policy"])
         _publish(promoter, label, facts, why)
         promoter.prune(settings["keep_versions"], facts["version"])
         now = promoter.repository.labels(promoter.model).get(label)
         waits = label != STABLE and now == facts["version"]
+        hint = f"as {label}, until `convoy promote {promoter.model} {ALIASES[label]}` makes it live"
         return {
             "published": True,
             "state": "waiting" if waits else "published",
-            "reason": f"as {label}, until `convoy promote MODEL {label}` makes it live" if waits else "",
+            "reason": hint if waits else "",
             "label": label,
             "before": before.get(label),
             "now": now,

@@ -138,7 +138,7 @@ class TestPredict:
     def test_no_server_is_one_sentence(self, convoy, images, server):
         ended = convoy("predict", MODEL, images / "bright.png", "--server", server)
         assert (ended.code, ended.out) == (ExitCode.BRANCH_FAILED, "")
-        assert f"must be at {server}" in ended.sentence
+        assert f"A model server must answer at {server}. Received: " in ended.sentence
         assert ended.sentence.endswith("`convoy serve` starts one.")
 
 

@@ -177,7 +177,7 @@ class TestThePolicyOfARun:
         workspace.promote(1)
         done = workspace.publish(2, "canary")
         assert (done["published"], done["state"]) == (True, "waiting")
-        assert done["reason"] == "as canary, until `convoy promote MODEL canary` makes it live"
+        assert done["reason"] == "as canary, until `convoy promote digits_lenet5 challenger` makes it live"
         assert (workspace.labels, workspace.aliases) == (
             {"stable": 1, "canary": 2},
             {"champion": 1, "challenger": 2},
@@ -189,7 +189,7 @@ class TestThePolicyOfARun:
         assert done == {
             "published": False,
             "state": "waiting",
-            "reason": "in MLflow alone, until `convoy promote MODEL 2` publishes it",
+            "reason": "in MLflow alone, until `convoy promote digits_lenet5 2` publishes it",
         }
         assert (workspace.labels, workspace.aliases) == ({"stable": 1}, {"champion": 1})
         assert workspace.repository.versions(MODEL) == [1]
